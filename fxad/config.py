@@ -1,0 +1,371 @@
+"""The settings of fxad: one registry, read as attributes, changed by call, context or environment.
+
+``config.default_float`` reads a setting, ``config.update("default_float", "float32")`` changes it
+for the process, ``with config.override(default_float="float32"):`` changes it for this thread (and
+the tasks started in it) until the block ends, and ``FXAD_DEFAULT_FLOAT=float32`` sets it at import.
+
+A setting is a plain attribute of this module while nothing overrides it, so reading one costs an
+attribute lookup. While some thread overrides it the attribute is taken away and the module's
+``__getattr__`` finds the value that holds for the reader.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from fxad.errors import ConfigError
+
+__all__ = ["Setting", "SettingState", "override", "settings", "trace_key", "update"]
+
+# The settings as a type checker sees them; the values live in the module's dictionary.
+backend: str
+default_float: np.dtype[Any]
+default_device: str | None
+strict_devices: bool
+strict_gpu: bool
+disable_jit: bool
+check_mutation: bool
+checking_leaks: bool
+check_jaxprs: bool
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its name, what it may be, what it is at first, and what it does."""
+
+    name: str
+    default: Any
+    permitted: str
+    parse: Callable[[Any], Any]
+    doc: str
+    traced: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it at import."""
+        return f"FXAD_{self.name.upper()}"
+
+    def validate(self, value: object, source: str) -> Any:
+        """The value in its normal form, or a ConfigError that names what is permitted."""
+        try:
+            return self.parse(value)
+        except (TypeError, ValueError):
+            raise ConfigError(
+                f"[config] {source} got {value!r} for the setting {self.name}: "
+                f"permitted are {self.permitted}."
+            ) from None
+
+
+@dataclass(frozen=True)
+class SettingState:
+    """What ``settings()`` says of one setting: the value now, and who set it."""
+
+    name: str
+    value: Any
+    default: Any
+    source: str
+    permitted: str
+    variable: str
+    doc: str
+
+
+_WORDS = {"1": True, "true": True, "yes": True, "on": True}
+_WORDS |= {"0": False, "false": False, "no": False, "off": False}
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (str, int)) and str(value).strip().lower() in _WORDS:
+        return _WORDS[str(value).strip().lower()]
+    raise ValueError(value)
+
+
+def _choice(*names: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        name = value.strip().lower() if isinstance(value, str) else None
+        if name not in names:
+            raise ValueError(value)
+        return name
+
+    return parse
+
+
+def _float_dtype(value: Any) -> np.dtype[Any]:
+    if value is None:
+        raise ValueError(value)
+    dtype = np.dtype(value.strip() if isinstance(value, str) else value)
+    if dtype not in (np.float16, np.float32, np.float64) or not dtype.isnative:
+        raise ValueError(value)
+    return dtype
+
+
+def _device(value: Any) -> str | None:
+    """'cpu', 'gpu' or 'gpu:N'; a device object is named by its platform and id."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        if not isinstance(getattr(value, "id", None), int):
+            raise TypeError(value)
+        value = f"{getattr(value, 'platform', 'gpu')}:{value.id}"
+    name = value.strip().lower()
+    if name == "none":
+        return None
+    match = re.fullmatch(r"(?:(cpu)(?::0)?|(?:gpu|cuda)(:\d+)?)", name)
+    if match is None:
+        raise ValueError(value)
+    return match[1] or f"gpu{match[2] or ''}"
+
+
+_YES_NO = "True and False (in the environment 1, true, yes, on and 0, false, no, off)"
+
+
+def _switch(name: str, doc: str, *, traced: bool = False) -> Setting:
+    return Setting(name, False, _YES_NO, _boolean, doc, traced)
+
+
+_REGISTRY: dict[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting(
+            "backend",
+            "auto",
+            "'auto', 'numpy' and 'cupy'",
+            _choice("auto", "numpy", "cupy"),
+            "where new arrays go; 'auto' is CuPy where a GPU is there, else NumPy",
+            traced=True,
+        ),
+        Setting(
+            "default_float",
+            np.dtype(np.float64),
+            "float16, float32 and float64",
+            _float_dtype,
+            "the dtype of new floating-point arrays that are given none",
+            traced=True,
+        ),
+        Setting(
+            "default_device",
+            None,
+            "None, 'cpu', 'gpu', 'gpu:N' ('cuda' means 'gpu') and device objects",
+            _device,
+            "the device of new arrays; None leaves it to the default backend",
+            traced=True,
+        ),
+        _switch(
+            "strict_devices",
+            "operands on different devices are an error instead of a transfer",
+            traced=True,
+        ),
+        _switch(
+            "strict_gpu",
+            "an operation without a GPU path is an error instead of a warning given once",
+            traced=True,
+        ),
+        _switch("disable_jit", "jit runs the Python function itself, operation by operation"),
+        _switch(
+            "check_mutation",
+            "a pullback raises if an array that it keeps was changed in place before it ran",
+        ),
+        _switch("checking_leaks", "a transform raises if one of its tracers outlives it"),
+        _switch("check_jaxprs", "check_jaxpr runs after staging and around every pass"),
+    )
+}
+
+
+@dataclass
+class _Overrides:
+    """What one context overrides, and its trace key as of a version of the process's values."""
+
+    values: Mapping[str, Any]
+    version: int = -1
+    key: tuple[Any, ...] = ()
+
+
+_lock = threading.Lock()
+_local: ContextVar[_Overrides | None] = ContextVar("fxad_config_overrides", default=None)
+_values: dict[str, Any] = {}
+_sources: dict[str, str] = {}
+_override_counts: dict[str, int] = dict.fromkeys(_REGISTRY, 0)
+_version = 0
+_key: tuple[Any, ...] = ()
+_TRACED = tuple(setting.name for setting in _REGISTRY.values() if setting.traced)
+
+
+def _find(name: object, source: str) -> Setting:
+    if isinstance(name, str) and name in _REGISTRY:
+        return _REGISTRY[name]
+    near = difflib.get_close_matches(str(name), _REGISTRY, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_REGISTRY)}."
+    raise ConfigError(f"[config] {source} got the unknown setting {name!r}: {hint}")
+
+
+def _publish(name: str) -> None:
+    """Keep the plain attribute in step: there while no context overrides the setting."""
+    if _override_counts[name]:
+        globals().pop(name, None)
+    else:
+        globals()[name] = _values[name]
+
+
+def _store(name: str, value: Any, source: str) -> None:
+    global _version, _key
+    with _lock:
+        _values[name], _sources[name] = value, source
+        _version += 1
+        _key = tuple(_values.get(traced) for traced in _TRACED)
+        _publish(name)
+
+
+def update(name: str, value: object) -> None:
+    """Change a setting for the whole process.
+
+    A context that overrides the setting keeps its own value until it ends.
+
+    Args:
+        name: the setting, one of those that ``settings()`` lists.
+        value: the new value.
+
+    Raises:
+        ConfigError: the name or the value is not permitted; nothing is changed.
+
+    Example:
+        >>> from fxad import config
+        >>> config.update("default_float", "float32")
+        >>> config.default_float
+        dtype('float32')
+        >>> config.update("default_float", "float64")
+    """
+    source = "config.update"
+    setting = _find(name, source)
+    _store(setting.name, setting.validate(value, source), source)
+
+
+@contextmanager
+def override(**values: object) -> Generator[None, None, None]:
+    """Change settings for this thread, and the tasks started in it, until the block ends.
+
+    Args:
+        **values: settings by name.
+
+    Raises:
+        ConfigError: a name or a value is not permitted; nothing is changed.
+
+    Example:
+        >>> from fxad import config
+        >>> with config.override(default_float="float32", disable_jit=True):
+        ...     print(config.default_float, config.disable_jit)
+        float32 True
+        >>> print(config.default_float, config.disable_jit)
+        float64 False
+    """
+    source = "config.override"
+    new = {name: _find(name, source).validate(value, source) for name, value in values.items()}
+    outer = _local.get()
+    _count(new, 1)
+    token = _local.set(_Overrides({**outer.values, **new} if outer else new))
+    try:
+        yield
+    finally:
+        _local.reset(token)
+        _count(new, -1)
+
+
+def _count(names: Mapping[str, Any], step: int) -> None:
+    with _lock:
+        for name in names:
+            _override_counts[name] += step
+            _publish(name)
+
+
+def trace_key() -> tuple[Any, ...]:
+    """The settings that a traced program depends on, for the key of a cache of such programs."""
+    overrides = _local.get()
+    if overrides is None:
+        return _key
+    if overrides.version != _version:
+        version = _version
+        overrides.key = tuple(_current(name) for name in _TRACED)
+        overrides.version = version
+    return overrides.key
+
+
+def settings() -> list[SettingState]:
+    """Every setting as this thread sees it: value, default, and where the value was set.
+
+    Example:
+        >>> from fxad import config
+        >>> [state.name for state in config.settings()][:3]
+        ['backend', 'default_float', 'default_device']
+        >>> with config.override(disable_jit=True):
+        ...     [state.source for state in config.settings() if state.name == "disable_jit"]
+        ['config.override']
+    """
+    overrides = _local.get()
+    overridden = overrides.values if overrides else {}
+    return [
+        SettingState(
+            name=name,
+            value=_current(name),
+            default=setting.default,
+            source="config.override" if name in overridden else _sources[name],
+            permitted=setting.permitted,
+            variable=setting.variable,
+            doc=setting.doc,
+        )
+        for name, setting in _REGISTRY.items()
+    ]
+
+
+def _current(name: str) -> Any:
+    overrides = _local.get()
+    if overrides is not None and name in overrides.values:
+        return overrides.values[name]
+    return _values[name]
+
+
+def __getattr__(name: str) -> Any:
+    """A setting that some context overrides, which may be the reader's."""
+    if name in _REGISTRY:
+        return _current(name)
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    near = difflib.get_close_matches(name, [*_REGISTRY, *__all__], n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_REGISTRY)}."
+    raise AttributeError(f"[config] there is no setting {name!r}: {hint}", name=name)
+
+
+class _ConfigModule(ModuleType):
+    """Assignment to a setting is an update, so that no unchecked value gets in."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _REGISTRY:
+            update(name, value)
+        else:
+            super().__setattr__(name, value)
+
+
+def _load(environment: Mapping[str, str]) -> None:
+    """Set every setting from its environment variable, or to its default where that is empty."""
+    for name, setting in _REGISTRY.items():
+        text = environment.get(setting.variable, "").strip()
+        if not text:
+            _store(name, setting.default, "default")
+        else:
+            source = f"the environment variable {setting.variable}"
+            _store(name, setting.validate(text, source), f"environment {setting.variable}")
+
+
+sys.modules[__name__].__class__ = _ConfigModule
+_load(os.environ)

@@ -1,0 +1,89 @@
+"""The settings most often changed for one block, as context managers under JAX's names."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from fxad import config
+
+__all__ = ["check_tracer_leaks", "checking_leaks", "default_device", "disable_jit", "enable_x64"]
+
+
+def disable_jit(disable: bool = True) -> AbstractContextManager[None]:
+    """Run the Python functions behind ``jit`` as they are, operation by operation.
+
+    Args:
+        disable: False turns ``jit`` on again inside an outer ``disable_jit``.
+
+    Returns:
+        A context manager for this thread.
+
+    Example:
+        >>> from fxad import config, switches
+        >>> with switches.disable_jit():
+        ...     print(config.disable_jit)
+        True
+    """
+    return config.override(disable_jit=disable)
+
+
+def checking_leaks(check: bool = True) -> AbstractContextManager[None]:
+    """Raise where a transform ends and one of its tracers is still referred to.
+
+    Args:
+        check: False turns the check off inside an outer ``checking_leaks``.
+
+    Returns:
+        A context manager for this thread.
+
+    Example:
+        >>> from fxad import config, switches
+        >>> with switches.checking_leaks():
+        ...     print(config.checking_leaks)
+        True
+    """
+    return config.override(checking_leaks=check)
+
+
+check_tracer_leaks = checking_leaks
+
+
+def default_device(device: object) -> AbstractContextManager[None]:
+    """Make new arrays on a device.
+
+    Args:
+        device: 'cpu', 'gpu', 'gpu:N', a device object, or None for the default backend's own.
+
+    Returns:
+        A context manager for this thread.
+
+    Raises:
+        ConfigError: there is no such kind of device.
+
+    Example:
+        >>> from fxad import config, switches
+        >>> with switches.default_device("cpu"):
+        ...     print(config.default_device)
+        cpu
+    """
+    return config.override(default_device=device)
+
+
+def enable_x64(enable: bool = True) -> AbstractContextManager[None]:
+    """Make float64 (or, with False, float32) the dtype of new floating-point arrays.
+
+    Unlike JAX's, it never narrows an array that has a dtype: float64 data stays float64.
+
+    Args:
+        enable: whether the default is float64.
+
+    Returns:
+        A context manager for this thread.
+
+    Example:
+        >>> from fxad import config, switches
+        >>> with switches.enable_x64(False):
+        ...     print(config.default_float)
+        float32
+    """
+    return config.override(default_float="float64" if enable else "float32")
