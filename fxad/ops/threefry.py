@@ -42,11 +42,14 @@ def seed(xp: Any, number: Any) -> Any:
 
 def threefry2x32(xp: Any, k0: Any, k1: Any, x0: Any, x1: Any) -> tuple[Any, Any]:
     """The two words of the hash of counters ``(x0, x1)`` under keys ``(k0, k1)``, broadcast."""
-    shape = np.broadcast_shapes(*(xp.shape(word) for word in (k0, k1, x0, x1)))
-    y0, y1 = (xp.array(xp.broadcast_to(x, shape), np.uint32, order="C") for x in (x0, x1))
+    k0, k1, x0, x1 = (xp.asarray(word, np.uint32) for word in (k0, k1, x0, x1))
+    shape = np.broadcast_shapes(k0.shape, k1.shape, x0.shape, x1.shape)
+    y0, y1 = (xp.array(xp.broadcast_to(x, shape), order="C") for x in (x0, x1))
     flat0, flat1 = y0.reshape(-1), y1.reshape(-1)
-    one_key = xp.size(k0) == xp.size(k1) == 1
-    k0, k1 = (xp.broadcast_to(k, (1,) if one_key else shape).reshape(-1) for k in (k0, k1))
+    one_key = k0.size == k1.size == 1
+    if not one_key:
+        k0, k1 = (xp.broadcast_to(k, shape) for k in (k0, k1))
+    k0, k1 = k0.reshape(-1), k1.reshape(-1)
     width = _block_size(xp)
     scratch = xp.empty(min(y0.size, width), np.uint32)
     for start in range(0, y0.size, width):
