@@ -1,0 +1,1 @@
+"""Benchmarks against the peers in the same process: `python -m benchmarks.run`."""
