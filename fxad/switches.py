@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from fxad import config
+import fxad.config as config
 
 __all__ = ["check_tracer_leaks", "checking_leaks", "default_device", "disable_jit", "enable_x64"]
 

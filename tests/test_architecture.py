@@ -2,11 +2,13 @@
 
 import ast
 import graphlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -15,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("errors",),
     ("config",),
+    ("switches",),
+    ("pytree",),
     ("tree",),
     ("core",),
     ("backends",),
@@ -229,6 +233,17 @@ def house() -> dict[str, Module]:
 def test_the_house_holds(check, house):
     found = check(house)
     assert not found, "\n".join(found)
+
+
+def test_importing_fxad_imports_numpy_and_nothing_else():
+    paths = [str(ROOT), str(Path(np.__file__).parents[1])]
+    code = f"import sys; sys.path[:0] = {paths}; import fxad; print(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "fxad.core.trace" in loaded
+    beyond = {name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names)
+    # NumPy's own extension modules register Cython's runtime.
+    assert {name for name in beyond if "cython" not in name} == {"__main__", "fxad", "numpy"}
 
 
 def test_kernels_keep_to_the_line_length():

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fxad import config
+import fxad.config as config
 from fxad.backends.registry import (
     Backend,
     Device,

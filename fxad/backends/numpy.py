@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.fft
 
-from fxad.backends import lapack, special
+import fxad.backends.lapack as lapack
+import fxad.backends.special as special
 
 _COMBINE = {
     "add": np.add,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import importlib
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import numpy as np
 
-from fxad import config
-from fxad.backends import numpy as numpy_backend
+import fxad.backends.numpy as numpy_backend
+import fxad.config as config
 from fxad.backends.optional import installed, optional
 from fxad.errors import ArgumentTypeError, ArgumentValueError, DeviceError
 
@@ -111,7 +110,7 @@ def backend_named(name: str) -> Backend:
     if key not in _loaded:
         module, requires = _MODULES[key]
         optional(requires, f"the {key} backend")
-        _loaded[key] = cast(Backend, importlib.import_module(module))
+        _loaded[key] = cast(Backend, optional(module, f"the {key} backend", requires))
     return _loaded[key]
 
 
