@@ -1,0 +1,273 @@
+"""Jaxprs: programs as data. Evaluation, checking and printing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of
+from fxad.core.primitive import Primitive
+from fxad.core.source import Source
+from fxad.errors import JaxprTypeError
+
+
+class Var:
+    """A variable of a jaxpr, bound once; its name is chosen when it is printed."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: ShapedArray) -> None:
+        self.aval = aval
+
+
+class Literal:
+    """A number that stands in an equation itself."""
+
+    __slots__ = ("value", "aval")
+
+    def __init__(self, value: Any, aval: ShapedArray | None = None) -> None:
+        self.value = value
+        self.aval = aval_of(value) if aval is None else aval
+
+    def __str__(self) -> str:
+        if type(self.value) in PYTHON_SCALARS:
+            return f"{self.value}:{self.aval}"
+        return f"{np.asarray(self.value).item()}:{self.aval}"
+
+
+Atom: TypeAlias = Var | Literal
+
+
+class Eqn:
+    """One application of a primitive: ``outvars = primitive[params] invars``."""
+
+    __slots__ = ("primitive", "invars", "outvars", "params", "source")
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        invars: Sequence[Atom],
+        outvars: Sequence[Var],
+        params: dict[str, Any],
+        source: Source | None = None,
+    ) -> None:
+        self.primitive, self.params, self.source = primitive, params, source
+        self.invars, self.outvars = tuple(invars), tuple(outvars)
+
+    def replace(self, invars: Sequence[Atom] | None = None, **changes: Any) -> Eqn:
+        """A copy with other operands, ``outvars`` or ``params``."""
+        return Eqn(
+            self.primitive,
+            self.invars if invars is None else invars,
+            changes.get("outvars", self.outvars),
+            changes.get("params", self.params),
+            self.source,
+        )
+
+
+class Jaxpr:
+    """A function without free variables: ``constvars`` and ``invars`` to ``outvars``."""
+
+    __slots__ = ("constvars", "invars", "eqns", "outvars", "_dead_after", "__weakref__")
+
+    def __init__(
+        self,
+        constvars: Sequence[Var],
+        invars: Sequence[Var],
+        eqns: Sequence[Eqn],
+        outvars: Sequence[Atom],
+    ) -> None:
+        self.constvars, self.invars = tuple(constvars), tuple(invars)
+        self.eqns, self.outvars = tuple(eqns), tuple(outvars)
+        self._dead_after: list[list[Var]] | None = None
+
+    @property
+    def in_avals(self) -> list[ShapedArray]:
+        return [v.aval for v in self.invars]
+
+    @property
+    def out_avals(self) -> list[ShapedArray]:
+        return [v.aval for v in self.outvars]
+
+    def dead_after(self) -> list[list[Var]]:
+        """For each equation, the variables that nothing reads after it."""
+        if self._dead_after is None:
+            live = {v for v in self.outvars if isinstance(v, Var)}
+            dead: list[list[Var]] = []
+            for eqn in reversed(self.eqns):
+                used = {v for v in (*eqn.invars, *eqn.outvars) if isinstance(v, Var)}
+                dead.append([v for v in used if v not in live])
+                live |= used
+            self._dead_after = dead[::-1]
+        return self._dead_after
+
+    def __str__(self) -> str:
+        return print_jaxpr(self)
+
+    __repr__ = __str__
+
+
+class ClosedJaxpr:
+    """A jaxpr together with the values of its ``constvars``."""
+
+    __slots__ = ("jaxpr", "consts", "__weakref__")
+
+    def __init__(self, jaxpr: Jaxpr, consts: Sequence[Any] = ()) -> None:
+        self.jaxpr, self.consts = jaxpr, tuple(consts)
+
+    @property
+    def in_avals(self) -> list[ShapedArray]:
+        return self.jaxpr.in_avals
+
+    @property
+    def out_avals(self) -> list[ShapedArray]:
+        return self.jaxpr.out_avals
+
+    @property
+    def eqns(self) -> tuple[Eqn, ...]:
+        return self.jaxpr.eqns
+
+    def __call__(self, *args: Any) -> list[Any]:
+        return eval_jaxpr(self.jaxpr, self.consts, *args)
+
+    def __str__(self) -> str:
+        return print_jaxpr(self.jaxpr)
+
+    __repr__ = __str__
+
+
+def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
+    """Evaluates by binding every equation, so that any transformation applies to any jaxpr."""
+    env: dict[Var, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
+    env.update(zip(jaxpr.invars, args, strict=True))
+
+    def read(atom: Atom) -> Any:
+        return atom.value if isinstance(atom, Literal) else env[atom]
+
+    for eqn, dead in zip(jaxpr.eqns, jaxpr.dead_after(), strict=True):
+        out = eqn.primitive.bind(*map(read, eqn.invars), **eqn.params)
+        outs = out if eqn.primitive.multiple_results else (out,)
+        env.update(zip(eqn.outvars, outs, strict=True))
+        for var in dead:
+            env.pop(var, None)
+    return [read(v) for v in jaxpr.outvars]
+
+
+def sub_jaxprs(params: dict[str, Any]) -> Iterator[Jaxpr | ClosedJaxpr]:
+    """The jaxprs that the parameters of a higher-order primitive hold."""
+    for value in params.values():
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(item, Jaxpr | ClosedJaxpr):
+                yield item
+
+
+def check_jaxpr(jaxpr: Jaxpr | ClosedJaxpr) -> None:
+    """Verifies that variables are bound once, before use, and that every aval follows its rule.
+
+    Raises:
+      JaxprTypeError: naming the equation and what is wrong with it.
+    """
+    if isinstance(jaxpr, ClosedJaxpr):
+        for var, const in zip(jaxpr.jaxpr.constvars, jaxpr.consts, strict=True):
+            _agree("constant", [var.aval.strong()], [aval_of(const).strong()])
+        jaxpr = jaxpr.jaxpr
+    bound: set[Var] = set()
+    _bind((*jaxpr.constvars, *jaxpr.invars), bound, "an argument")
+    for eqn in jaxpr.eqns:
+        where = str(eqn.primitive)
+        _defined(eqn.invars, bound, where)
+        for inner in sub_jaxprs(eqn.params):
+            check_jaxpr(inner)
+        out = eqn.primitive.abstract(*(v.aval for v in eqn.invars), **eqn.params)
+        wanted = list(out) if eqn.primitive.multiple_results else [out]
+        _agree(where, [v.aval for v in eqn.outvars], wanted)
+        _bind(eqn.outvars, bound, where)
+    _defined(jaxpr.outvars, bound, "the result")
+
+
+def _bind(variables: Iterable[Var], bound: set[Var], where: str) -> None:
+    for var in variables:
+        if var in bound:
+            raise JaxprTypeError(f"[check_jaxpr] {where} binds a variable a second time")
+        bound.add(var)
+
+
+def _defined(atoms: Iterable[Atom], bound: set[Var], where: str) -> None:
+    for atom in atoms:
+        if isinstance(atom, Var) and atom not in bound:
+            raise JaxprTypeError(f"[check_jaxpr] {where} reads a variable that nothing has bound")
+
+
+def _agree(where: str, got: Sequence[ShapedArray], wanted: Sequence[ShapedArray]) -> None:
+    if list(got) != list(wanted):
+        raise JaxprTypeError(
+            f"[check_jaxpr] {where} has outputs {list(map(repr, got))}, "
+            f"and its rule says {list(map(repr, wanted))}"
+        )
+
+
+def variable_names() -> Iterator[str]:
+    """a, b, ..., z, ba, bb, ...: the names that a jaxpr is printed with."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    number = 0
+    while True:
+        name, n = letters[number % 26], number // 26
+        while n:
+            name, n = letters[n % 26] + name, n // 26
+        yield name
+        number += 1
+
+
+def print_jaxpr(jaxpr: Jaxpr, indent: int = 0) -> str:
+    """The jaxpr in JAX's notation."""
+    fresh, names = variable_names(), dict[Var, str]()
+    uses = Counter(v for eqn in jaxpr.eqns for v in eqn.invars if isinstance(v, Var))
+    uses.update(v for v in jaxpr.outvars if isinstance(v, Var))
+    pad = " " * indent
+
+    def declare(var: Var, argument: bool = False) -> str:
+        names[var] = next(fresh) if argument or uses[var] else "_"
+        return f"{names[var]}:{var.aval}"
+
+    def read(atom: Atom) -> str:
+        return names[atom] if isinstance(atom, Var) else str(atom)
+
+    consts = " ".join(declare(v, True) for v in jaxpr.constvars)
+    args = " ".join(declare(v, True) for v in jaxpr.invars)
+    lines = []
+    for eqn in jaxpr.eqns:
+        operands = " ".join(map(read, eqn.invars))
+        results = " ".join(declare(v) for v in eqn.outvars)
+        right = f"{eqn.primitive}{_print_params(eqn.params, indent + 6)} {operands}".rstrip()
+        lines.append(f"{pad}    {results} = {right}")
+    outs = ", ".join(map(read, jaxpr.outvars)) + ("," if len(jaxpr.outvars) == 1 else "")
+    head = " ".join(filter(None, ["{ lambda", consts, ";", args])) + ". let"
+    if not lines:
+        return f"{head} in ({outs}) }}"
+    return "\n".join([head, *lines, f"{pad}  in ({outs}) }}"])
+
+
+def _print_params(params: dict[str, Any], indent: int) -> str:
+    shown = {k: v for k, v in params.items() if v is not None}
+    if not shown:
+        return ""
+    if any(True for _ in sub_jaxprs(shown)):
+        pad = " " * indent
+        rows = [f"{pad}{k}={_print_param(v, indent + 2)}" for k, v in sorted(shown.items())]
+        return "[\n" + "\n".join(rows) + f"\n{pad[:-2]}]"
+    return "[" + " ".join(f"{k}={_print_param(v, indent)}" for k, v in sorted(shown.items())) + "]"
+
+
+def _print_param(value: Any, indent: int) -> str:
+    if isinstance(value, ClosedJaxpr):
+        value = value.jaxpr
+    if isinstance(value, Jaxpr):
+        return print_jaxpr(value, indent)
+    if isinstance(value, tuple) and any(isinstance(v, Jaxpr | ClosedJaxpr) for v in value):
+        return "(" + ", ".join(_print_param(v, indent) for v in value) + ")"
+    if callable(value) and hasattr(value, "__name__"):
+        return str(value.__name__)
+    return str(value)

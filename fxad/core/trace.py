@@ -1,0 +1,307 @@
+"""Traces: who handles the next operation; and tracers, the values that carry a trace's work."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import numpy as np
+
+from fxad.core.aval import (
+    PYTHON_SCALARS,
+    DType,
+    Shape,
+    ShapedArray,
+    aval_of,
+    describe,
+    register_aval,
+    weak_dtype,
+)
+from fxad.core.source import error
+from fxad.errors import (
+    ConcretizationTypeError,
+    TracerArrayConversionError,
+    TracerAssignmentError,
+    TracerBoolConversionError,
+    TracerIntegerConversionError,
+    UnexpectedTracerError,
+)
+
+if TYPE_CHECKING:
+    from fxad.core.primitive import Primitive
+
+T = TypeVar("T")
+
+
+class Trace:
+    """One interpretation of operations: ``process`` does the work, or leaves it to ``parent``."""
+
+    __slots__ = ("parent", "alive", "__weakref__")
+
+    #: What users call the transformation, for messages.
+    transformation = "trace"
+
+    def __init__(self, parent: Trace | None) -> None:
+        self.parent = parent
+        self.alive = True
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Interprets one application of a primitive."""
+        raise NotImplementedError
+
+    def ancestors(self) -> Iterator[Trace]:
+        """This trace and those below it, innermost first."""
+        trace: Trace | None = self
+        while trace is not None:
+            yield trace
+            trace = trace.parent
+
+
+class Tracer:
+    """A value on its way through a transformed function.
+
+    Operators, ndarray methods and NumPy's protocols are installed from ``fxad.numpy``.
+    """
+
+    __slots__ = ("trace", "__weakref__")
+
+    #: Above ndarray and its subclasses, so that their operators defer.
+    __array_priority__ = 1000
+    __hash__: Any = None
+
+    trace: Trace
+
+    @property
+    def aval(self) -> ShapedArray:
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> Shape:
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.aval.shape)
+
+    @property
+    def size(self) -> int:
+        return self.aval.size
+
+    @property
+    def itemsize(self) -> int:
+        return self.aval.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def weak_type(self) -> bool:
+        return self.aval.weak_type
+
+    def concrete(self) -> Any:
+        """The value underneath, where this trace has one; else None."""
+        return None
+
+    def origin(self) -> str:
+        """Where the value comes from, for messages."""
+        return ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}<{self.aval.long_name()}>"
+
+    def __format__(self, spec: str) -> str:
+        value = self.concrete()
+        return repr(self) if value is None else format(value, spec)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d array")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        return bool(self._python_value("bool", TracerBoolConversionError))
+
+    def __float__(self) -> float:
+        return float(self._python_value("float"))
+
+    def __int__(self) -> int:
+        return int(self._python_value("int"))
+
+    def __complex__(self) -> complex:
+        return complex(self._python_value("complex"))
+
+    def __index__(self) -> int:
+        return operator.index(self._python_value("index", TracerIntegerConversionError))
+
+    def item(self, *args: Any) -> Any:
+        """The value as a Python number, where it is known."""
+        return np.asarray(self._python_value("item")).item(*args)
+
+    def tolist(self) -> Any:
+        """The values as nested lists, where they are known."""
+        return np.asarray(self._python_value("tolist")).tolist()
+
+    def _python_value(
+        self, operation: str, kind: type[ConcretizationTypeError] = ConcretizationTypeError
+    ) -> Any:
+        value = self.concrete()
+        if value is None:
+            self._refuse(operation, kind)
+        return value
+
+    def _refuse(self, operation: str, kind: type[ConcretizationTypeError]) -> NoReturn:
+        raise error(
+            kind,
+            operation,
+            f"got a {self.aval.long_name()} whose value is not known under "
+            f"{self.trace.transformation}{self.origin()}, wanted a concrete value",
+            "Use fnp.where or lax.cond to choose by value, lax.fori_loop or lax.while_loop to "
+            "loop, or mark the argument static with static_argnums.",
+        )
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        # Without this NumPy would wrap the tracer in an object array: a silent error.
+        raise error(
+            TracerArrayConversionError,
+            "asarray",
+            f"got a tracer of {self.aval.long_name()} under {self.trace.transformation}"
+            f"{self.origin()}, wanted the numbers of an array",
+            "Use the functions of fxad.numpy (fnp.array([...]) takes tracers), or move the "
+            "conversion out of the transformed function.",
+        )
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise error(
+            TracerAssignmentError,
+            "setitem",
+            f"got an item assignment to a traced {self.aval.long_name()}, wanted a pure function",
+            "Write x = x.at[index].set(value), or fnp.at(x)[index].set(value), "
+            "which takes arrays as well.",
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tracer:
+        return self
+
+    def __copy__(self) -> Tracer:
+        return self
+
+
+Resolver = Callable[[tuple[Any, ...]], tuple[Any, tuple[Any, ...]]]
+
+
+class EvalTrace(Trace):
+    """The ground: runs ``impl`` at once."""
+
+    __slots__ = ()
+    transformation = "no transformation"
+
+    #: Operand types that the NumPy namespace takes as they are.
+    numpy_types = frozenset({np.ndarray, *np.sctypeDict.values(), *PYTHON_SCALARS})
+    namespace: Any = np
+    resolve: Resolver | None = None
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        xp, types = self.namespace, self.numpy_types
+        for a in args:
+            if type(a) not in types:
+                xp, args = self._resolve(primitive, args)
+                break
+        if args and type(args[0]) in PYTHON_SCALARS:
+            weak = _eval_weak(primitive, xp, args, params)
+            if weak is not None:
+                return weak[0]
+        try:
+            return primitive.impl(xp, *args, **params)
+        except (ValueError, TypeError, IndexError):
+            # The abstract rule knows better words for a misfit than the array library.
+            primitive.abstract(*map(aval_of, args), **params)
+            raise
+
+    def _resolve(self, primitive: Primitive, args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+        for a in args:
+            if isinstance(a, Tracer):
+                raise leaked(primitive.name, a)
+        if self.resolve is None:
+            raise TypeError(f"[{primitive.name}] got {', '.join(map(describe, args))}")
+        return self.resolve(args)
+
+
+def _eval_weak(
+    primitive: Primitive, xp: Any, args: tuple[Any, ...], params: dict[str, Any]
+) -> tuple[Any] | None:
+    """Python numbers alone: operators keep them weak, functions give the default dtypes."""
+    if not all(type(a) in PYTHON_SCALARS for a in args):
+        return None
+    out = primitive.impl(xp, *(weak_dtype(type(a)).type(a) for a in args), **params)
+    keep = primitive.keeps_weak and not primitive.multiple_results and out.dtype.kind != "b"
+    return (out.item() if keep else out,)
+
+
+EVAL = EvalTrace(None)
+_current: ContextVar[Trace] = ContextVar("fxad_trace", default=EVAL)
+current_trace = _current.get
+
+
+def set_resolver(namespace: Any, resolve: Resolver) -> None:
+    """Backends register here: the NumPy namespace, and what to do with other operands."""
+    EvalTrace.namespace, EvalTrace.resolve = namespace, staticmethod(resolve)
+
+
+def under(trace: Trace, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Calls a function with ``trace`` as the current one: the only place that sets it."""
+    token = _current.set(trace)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        _current.reset(token)
+
+
+def within(trace: Trace, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Runs a user's function under a new trace and ends the trace's life after it."""
+    try:
+        return under(trace, function, *args, **kwargs)
+    finally:
+        trace.alive = False
+
+
+def leaked(operation: str, tracer: Tracer) -> UnexpectedTracerError:
+    """The error for a tracer whose trace is not one of the current ones."""
+    name = tracer.trace.transformation
+    if tracer.trace.alive:
+        problem = (
+            f"got a {tracer.aval.long_name()} traced by an enclosing {name} through a closure "
+            "of a function with a rule of its own, wanted it as an argument"
+        )
+        way_out = "Pass the value to the function as an argument of its own."
+    else:
+        problem = (
+            f"got a {tracer.aval.long_name()} that a {name} which has ended left behind"
+            f"{tracer.origin()}, wanted a value"
+        )
+        way_out = "Return the value from the transformed function instead of storing it."
+    return error(UnexpectedTracerError, operation, problem, way_out)
+
+
+class LinearOperand:
+    """What a transpose rule gets for an operand that it transposes: an aval and no value."""
+
+    __slots__ = ("aval",)
+
+    aval: ShapedArray
+
+
+def is_linear(arg: Any) -> bool:
+    """Whether an operand of a transpose rule is a linear one."""
+    return isinstance(arg, LinearOperand)
+
+
+def register_tracer(kind: type[Tracer]) -> None:
+    """Makes ``aval_of`` know a class of tracers."""
+    register_aval(kind, operator.attrgetter("aval"))

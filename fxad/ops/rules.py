@@ -1,0 +1,205 @@
+"""Builders: an elementwise primitive is its value and one derivative for each operand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fxad.core.aval import (
+    DType,
+    ShapedArray,
+    broadcast_shapes,
+    is_differentiable,
+    short_dtype,
+)
+from fxad.core.primitive import Primitive, Rule
+from fxad.core.source import error
+from fxad.core.trace import EvalTrace, is_linear
+from fxad.errors import DtypeError, NonDifferentiableError
+from fxad.ops.base import add_any, dtype_of, like, moveaxis, reshape, shape_of, unbroadcast
+
+#: A derivative rule of one operand: ``rule(tangent, out, *primals, **params)``.
+Derivative = Callable[..., Any]
+
+
+def elementwise(
+    name: str,
+    impl: Rule,
+    jvps: Sequence[Derivative | None] | None = None,
+    transposes: Sequence[Derivative | None] | None = None,
+    *,
+    jointly: bool = False,
+    scalar: Any = None,
+    flops: float = 1.0,
+    keeps_weak: bool = False,
+) -> Primitive:
+    """A primitive that works element by element, with NumPy's broadcasting and promotion.
+
+    Args:
+      name: the primitive's name.
+      impl: ``impl(xp, *arrays, **params)``.
+      jvps: for each operand ``rule(tangent, out, *primals, **params)``, or None where the output
+        does not vary with it; None altogether for outputs without a derivative.
+      transposes: for each operand ``rule(ct, *args, **params)``, for those it can be linear in.
+      jointly: linear in all of these operands together (a sum), not in each alone (a product).
+      scalar: the name of the element's expression for codegen.
+      flops: for the cost of one element.
+      keeps_weak: Python's operators have the same result on Python numbers.
+    """
+    abstract = _elementwise_abstract(name, impl, keeps_weak)
+
+    def batch(
+        size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
+    ) -> tuple[Any, int]:
+        args, dim = align_batch(args, dims)
+        return primitive.bind(*args, **params), dim
+
+    def cost(avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[float, float]:
+        out = abstract(*avals, **params)
+        moved = out.size * out.dtype.itemsize + sum(a.size * a.dtype.itemsize for a in avals)
+        return flops * out.size, float(moved)
+
+    primitive = Primitive(
+        name,
+        abstract=abstract,
+        impl=impl,
+        jvp=None,
+        transpose=None if transposes is None else _elementwise_transpose(name, transposes, jointly),
+        batch=batch,
+        cost=cost,
+        scalar=scalar,
+        keeps_weak=keeps_weak,
+    )
+    if jvps is not None:
+        primitive.jvp = _elementwise_jvp(primitive, jvps)
+    return primitive
+
+
+def unary(
+    name: str,
+    impl: Rule,
+    jvp: Derivative | None = None,
+    transpose: Derivative | None = None,
+    **options: Any,
+) -> Primitive:
+    """An elementwise primitive of one operand: ``jvp(t, out, x)``, ``transpose(ct, x)``."""
+    return elementwise(
+        name,
+        impl,
+        None if jvp is None else (jvp,),
+        None if transpose is None else (transpose,),
+        **options,
+    )
+
+
+def _elementwise_jvp(primitive: Primitive, rules: Sequence[Derivative | None]) -> Rule:
+    bind = primitive.bind
+
+    def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
+        out = bind(*primals, **params)
+        total = None
+        for rule, tangent in zip(rules, tangents, strict=True):
+            if tangent is not None and rule is not None:
+                part = like(rule(tangent, out, *primals, **params), out)
+                total = part if total is None else add_any(total, part)
+        return out, total
+
+    def jvp_unary(
+        primals: Sequence[Any], tangents: Sequence[Any], **params: Any
+    ) -> tuple[Any, Any]:
+        out = bind(primals[0], **params)
+        return out, rules[0](tangents[0], out, primals[0], **params)  # type: ignore[misc]
+
+    return jvp_unary if len(rules) == 1 else jvp
+
+
+def _elementwise_transpose(
+    name: str, rules: Sequence[Derivative | None], jointly: bool
+) -> Rule:
+    def transpose(ct: Any, *args: Any, **params: Any) -> list[Any]:
+        linear = [is_linear(arg) for arg in args]
+        if sum(linear) > 1 and not jointly:
+            raise nonlinear(name)
+        return [
+            unbroadcast(_need(name, rule)(ct, *args, **params), arg.aval) if active else None
+            for rule, arg, active in zip(rules, args, linear, strict=True)
+        ]
+
+    return transpose
+
+
+def _need(name: str, rule: Derivative | None) -> Derivative:
+    if rule is None:
+        raise nonlinear(name)
+    return rule
+
+
+def nonlinear(name: str) -> NonDifferentiableError:
+    """The error for an operation on tangents that is not linear in them."""
+    return error(
+        NonDifferentiableError,
+        name,
+        "got tangents in a way that is not linear in them, wanted a linear map",
+        "A derivative rule (custom_jvp, linear_transpose) must be linear in its tangents.",
+    )
+
+
+def align_batch(args: Sequence[Any], dims: Sequence[int | None]) -> tuple[list[Any], int]:
+    """Operands whose batch axes meet when they are broadcast against each other."""
+    batched = [(len(shape_of(x)), d) for x, d in zip(args, dims, strict=True) if d is not None]
+    ndim = max(len(shape_of(x)) - (d is not None) for x, d in zip(args, dims, strict=True))
+    if len(set(batched)) == 1 and batched[0][0] == ndim + 1:
+        if all(d is not None or not shape_of(x) for x, d in zip(args, dims, strict=True)):
+            return list(args), batched[0][1]
+    out = []
+    for x, d in zip(args, dims, strict=True):
+        if d is not None:
+            x = moveaxis(x, d, 0)
+            shape = shape_of(x)
+            x = reshape(x, (shape[0], *(1,) * (ndim + 1 - len(shape)), *shape[1:]))
+        out.append(x)
+    return out, 0
+
+
+def _elementwise_abstract(name: str, impl: Rule, keeps_weak: bool) -> Rule:
+    dtypes: dict[Any, DType] = {}
+
+    def abstract(*avals: ShapedArray, **params: Any) -> ShapedArray:
+        key = (*((a.dtype, a.weak_type) for a in avals), *params.items())
+        dtype = dtypes.get(key)
+        if dtype is None:
+            dtype = dtypes[key] = _probe_dtype(name, impl, avals, params)
+        weak = keeps_weak and dtype.kind != "b" and all(a.weak_type for a in avals)
+        shape = avals[0].shape
+        if len(avals) > 1:
+            shape = broadcast_shapes(name, [a.shape for a in avals])
+        return ShapedArray(shape, dtype, weak)
+
+    return abstract
+
+
+_WEAK: dict[str, Any] = {"b": False, "i": 1, "f": 1.0, "c": 1j}
+
+
+def _probe_dtype(
+    name: str, impl: Rule, avals: Sequence[ShapedArray], params: dict[str, Any]
+) -> DType:
+    """Asks the implementation itself, on empty operands, so that the two never disagree."""
+    all_weak = all(a.weak_type for a in avals)
+    probes = [
+        _WEAK[a.dtype.kind] if a.weak_type and not all_weak else np.empty(0, a.dtype)
+        for a in avals
+    ]
+    try:
+        dtype: DType = impl(EvalTrace.namespace, *probes, **params).dtype
+    except TypeError as e:
+        listed = " and ".join(short_dtype(a.dtype) for a in avals)
+        raise error(DtypeError, name, f"got {listed}, which NumPy has no {name} for: {e}") from None
+    return dtype
+
+
+def tangent_or_none(tangent: Any, out: Any) -> Any:
+    """No tangent for outputs that cannot have one."""
+    return tangent if is_differentiable(dtype_of(out)) else None

@@ -1,0 +1,169 @@
+"""What every transformation does at its door: arguments in, results out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import fxad.tree as tree
+from fxad.core.aval import aval_of, describe, is_value
+from fxad.core.source import error
+from fxad.core.staging import check_output
+from fxad.core.trace import EVAL, Tracer, current_trace
+from fxad.errors import ArgumentTypeError, ArgumentValueError, StructureError
+
+
+def flatten_inputs(transformation: str, args: Any) -> tuple[list[Any], Any]:
+    """The leaves of the arguments, each one checked to be an array or a number."""
+    leaves, structure = tree.flatten(args)
+    for leaf in leaves:
+        if not is_value(leaf):
+            _refuse_leaf(transformation, args)
+    return leaves, structure
+
+
+def _refuse_leaf(transformation: str, args: Any) -> None:
+    for path, leaf in tree.leaves_with_path(args):
+        if not is_value(leaf):
+            raise error(
+                ArgumentTypeError,
+                transformation,
+                f"got {describe(leaf)} at argument{tree.keystr(path)}, "
+                "wanted pytrees of arrays and numbers",
+                "Close over what is not an array, or mark it static (jit's static_argnums).",
+            )
+
+
+def flatten_outputs(transformation: str, out: Any) -> tuple[list[Any], Any]:
+    """The leaves of a function's output, each one checked to be an array or a number."""
+    leaves, structure = tree.flatten(out)
+    for leaf in leaves:
+        check_output(leaf, transformation)
+    return leaves, structure
+
+
+def own(outputs: Sequence[Any], inputs: Sequence[Any] = ()) -> list[Any]:
+    """Outputs that are the user's own: writable, and no alias of inputs or of one another.
+
+    Inside an enclosing transformation nothing is copied: its own end will do it.
+    """
+    if current_trace() is not EVAL:
+        return list(outputs)
+    taken = {id(x) for x in inputs}
+    owned = []
+    for x in outputs:
+        if id(x) in taken or (not isinstance(x, np.generic) and _is_borrowed(x)):
+            x = x.copy() if hasattr(x, "copy") else x
+        taken.add(id(x))
+        owned.append(x)
+    return owned
+
+
+def _is_borrowed(x: Any) -> bool:
+    """Whether an array is a view of memory that something else may hold, or is read-only."""
+    base = getattr(x, "base", None)
+    if base is None or isinstance(x, Tracer):
+        return False
+    if 0 in x.strides or not getattr(x.flags, "writeable", True):
+        return True
+    # The view, this frame's variable and the argument of getrefcount: nobody else.
+    return sys.getrefcount(base) > 3
+
+
+def check_callable(transformation: str, fun: Any) -> Callable[..., Any]:
+    """Refuses what is not a function, before it fails somewhere deeper."""
+    if not callable(fun):
+        raise error(
+            ArgumentTypeError,
+            transformation,
+            f"got {describe(fun)}, wanted a function",
+            f"{transformation} takes the function itself, and returns one: "
+            f"fxad.{transformation}(f)(x).",
+        )
+    return fun  # type: ignore[no-any-return]
+
+
+def normalize_argnums(
+    transformation: str, argnums: int | Sequence[int], count: int
+) -> tuple[tuple[int, ...], bool]:
+    """The positions that ``argnums`` names, non-negative, and whether it named only one."""
+    single = not isinstance(argnums, tuple | list)
+    numbers = (argnums,) if single else tuple(argnums)  # type: ignore[arg-type]
+    out = []
+    for n in numbers:
+        if not isinstance(n, int | np.integer) or isinstance(n, bool):
+            raise error(
+                ArgumentTypeError,
+                transformation,
+                f"got argnums={argnums!r}, wanted an integer or a tuple of integers",
+                "Name arguments by position: argnums=0 or argnums=(0, 2).",
+            )
+        if not -count <= n < count:
+            raise error(
+                ArgumentValueError,
+                transformation,
+                f"got argnums={argnums!r} for a call with {count} positional arguments",
+                "Only positional arguments can be differentiated: pass it by position.",
+            )
+        out.append(int(n) % count)
+    if len(set(out)) != len(out):
+        raise error(
+            ArgumentValueError, transformation, f"got argnums={argnums!r}, one position twice"
+        )
+    return tuple(out), single
+
+
+def partial_call(
+    fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], numbers: Sequence[int]
+) -> Callable[..., Any]:
+    """``fun`` as a function of the arguments at some positions alone, the others fixed."""
+    if len(numbers) == len(args) == 1:
+        return lambda x: fun(x, **kwargs)
+
+    def of_selected(*selected: Any) -> Any:
+        full = list(args)
+        for n, value in zip(numbers, selected, strict=True):
+            full[n] = value
+        return fun(*full, **kwargs)
+
+    return of_selected
+
+
+def unpack_aux(transformation: str, out: Any) -> tuple[Any, Any]:
+    """The output and the auxiliary data of a function called with ``has_aux=True``."""
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise error(
+            ArgumentTypeError,
+            transformation,
+            f"got has_aux=True and an output of type {type(out).__name__}, "
+            "wanted a pair (output, aux)",
+            "Return (output, aux), or drop has_aux.",
+        )
+    return out
+
+
+def check_structure(transformation: str, what: str, got: Any, wanted: Any) -> None:
+    """Refuses a pytree whose structure is not the other's, naming the first difference."""
+    if tree.structure(got) != tree.structure(wanted):
+        raise error(
+            StructureError,
+            transformation,
+            f"got {what} of another structure: {tree.mismatch(wanted, got)}",
+            f"Give the {what} the structure {tree.structure(wanted)}.",
+        )
+
+
+def check_like(transformation: str, what: str, wanted_of: str, got: Any, wanted: Any) -> None:
+    """Refuses a tangent or cotangent whose shape or dtype is not that of what it belongs to."""
+    a = aval_of(got)
+    if a.shape == wanted.shape and (a.dtype == wanted.dtype or a.weak_type):
+        return
+    raise error(
+        StructureError,
+        transformation,
+        f"got {what} {a.long_name()}, wanted {wanted.long_name()} as {wanted_of}",
+        f"Give the {what} the shape and dtype of {wanted_of}.",
+    )

@@ -1,0 +1,206 @@
+"""Forward mode: every value carries its tangent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import fxad.tree as tree
+from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0, tangent_aval
+from fxad.core.jaxpr import ClosedJaxpr
+from fxad.core.primitive import Primitive
+from fxad.core.source import error
+from fxad.core.staging import stage
+from fxad.core.trace import Trace, Tracer, current_trace, register_tracer, under, within
+from fxad.errors import ArgumentTypeError
+from fxad.ops.base import convert, zeros_like
+from fxad.transforms.common import (
+    check_callable,
+    check_like,
+    check_structure,
+    flatten_inputs,
+    flatten_outputs,
+    own,
+    unpack_aux,
+)
+
+
+class JVPTracer(Tracer):
+    """A primal and its tangent."""
+
+    __slots__ = ("primal", "tangent")
+
+    def __init__(self, trace: JVPTrace, primal: Any, tangent: Any) -> None:
+        self.trace, self.primal, self.tangent = trace, primal, tangent
+
+    @property
+    def aval(self) -> ShapedArray:
+        return aval_of(self.primal)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        primal = self.primal
+        return () if type(primal) in PYTHON_SCALARS else primal.shape  # type: ignore[no-any-return]
+
+    def concrete(self) -> Any:
+        return self.primal.concrete() if isinstance(self.primal, Tracer) else self.primal
+
+
+register_tracer(JVPTracer)
+
+
+class JVPTrace(Trace):
+    """Asks primitives for their ``jvp``; where a tape is below, for ``linearize`` if they have it."""
+
+    __slots__ = ("records",)
+    transformation = "grad, jvp, vjp or linearize"
+
+    def __init__(self, parent: Trace, records: bool = False) -> None:
+        super().__init__(parent)
+        self.records = records
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        primals, tangents = list(args), [None] * len(args)
+        active = False
+        for i, a in enumerate(args):
+            if type(a) is JVPTracer and a.trace is self:
+                primals[i], tangents[i] = a.primal, a.tangent
+                active = True
+        parent: Any = self.parent
+        if not active:
+            return parent.process(primitive, args, params)
+        rule = (primitive.linearize if self.records else None) or primitive.jvp
+        if rule is None:
+            return parent.process(primitive, tuple(primals), params)
+        out, tangent = under(parent, rule, primals, tangents, **params)
+        if not primitive.multiple_results:
+            return out if tangent is None else JVPTracer(self, out, tangent)
+        return [
+            y if t is None else JVPTracer(self, y, t) for y, t in zip(out, tangent, strict=True)
+        ]
+
+    def split(self, value: Any) -> tuple[Any, Any]:
+        """Primal and tangent of a result; a tangent of None is zero."""
+        if type(value) is JVPTracer and value.trace is self:
+            return value.primal, value.tangent
+        return value, None
+
+
+def jvp_flat(
+    fun: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[list[Any], list[Any]]:
+    """Primal outputs and tangents (None for zero) of a function of flat arguments."""
+    trace = JVPTrace(current_trace())
+    args = [
+        p if t is None else JVPTracer(trace, p, t) for p, t in zip(primals, tangents, strict=True)
+    ]
+    outs = [trace.split(y) for y in within(trace, fun, *args)]
+    return [y for y, _ in outs], [t for _, t in outs]
+
+
+def instantiate(tangent: Any, primal: Any) -> Any:
+    """A tangent or cotangent as an array, where None stood for zero."""
+    if tangent is not None:
+        return tangent
+    aval = tangent_aval(aval_of(primal))
+    if aval.dtype == float0:
+        return np.zeros(aval.shape, float0)
+    return zeros_like(primal)
+
+
+def jvp(
+    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
+) -> Any:
+    """Value and directional derivative of a function, in one forward pass.
+
+    Args:
+      fun: the function; its arguments and result are pytrees of arrays or numbers.
+      primals: a tuple or list of arguments, the point.
+      tangents: the direction: the structure, shapes and dtypes of ``primals``; for integer and
+        boolean arguments arrays of dtype ``float0``.
+      has_aux: whether ``fun`` returns a pair ``(output, aux)``.
+
+    Returns:
+      ``(primals_out, tangents_out)``, and ``aux`` as a third if ``has_aux``.
+
+    Raises:
+      StructureError: the tangents do not match the primals; the message names the first place.
+      ArgumentTypeError: an argument or an output is not an array.
+
+    Source: forward accumulation; Griewank and Walther, Evaluating Derivatives, 2008, section 3.1.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> y, dy = fxad.jvp(np.sin, (0.0,), (1.0,))
+      >>> float(y), float(dy)
+      (0.0, 1.0)
+    """
+    check_callable("jvp", fun)
+    if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
+        raise error(
+            ArgumentTypeError,
+            "jvp",
+            f"got primals of type {type(primals).__name__} and tangents of type "
+            f"{type(tangents).__name__}, wanted two tuples or lists of arguments",
+            "For one argument write fxad.jvp(f, (x,), (v,)).",
+        )
+    flat_primals, structure = flatten_inputs("jvp", tuple(primals))
+    check_structure("jvp", "tangents", tuple(tangents), tuple(primals))
+    flat_tangents, _ = flatten_inputs("jvp", tuple(tangents))
+    checked = [_check_tangent(t, p) for t, p in zip(flat_tangents, flat_primals, strict=True)]
+    store: list[Any] = []
+
+    def flat_fun(*args: Any) -> list[Any]:
+        out = fun(*tree.unflatten(structure, args))
+        if has_aux:
+            out, aux = unpack_aux("jvp", out)
+            store.append(aux)
+        leaves, out_structure = flatten_outputs("jvp", out)
+        store.append(out_structure)
+        return leaves
+
+    trace = JVPTrace(current_trace())
+    args = [
+        p if t is None else JVPTracer(trace, p, t)
+        for p, t in zip(flat_primals, checked, strict=True)
+    ]
+    outs = [trace.split(y) for y in within(trace, flat_fun, *args)]
+    tangents_out = [instantiate(t, y) for y, t in outs]
+    owned = own([y for y, _ in outs] + tangents_out, flat_primals + flat_tangents)
+    out = tree.unflatten(store[-1], owned[: len(outs)])
+    tangent = tree.unflatten(store[-1], owned[len(outs) :])
+    if not has_aux:
+        return out, tangent
+    return out, tangent, tree.map(lambda leaf: trace.split(leaf)[0], store[0])
+
+
+def _check_tangent(tangent: Any, primal: Any) -> Any:
+    """The tangent as it goes in: None for the zero of an integer, cast if it was a Python number."""
+    aval = tangent_aval(aval_of(primal))
+    if aval.dtype == float0:
+        if aval_of(tangent).dtype != float0:
+            check_like("jvp", "a tangent", "the tangent of an integer", tangent, aval)
+        return None
+    check_like("jvp", "a tangent", "its primal", tangent, aval)
+    if type(tangent) in PYTHON_SCALARS and not aval.weak_type:
+        return convert(tangent, aval.dtype)
+    return tangent
+
+
+def jvp_jaxpr(closed: ClosedJaxpr, nonzero: Sequence[bool]) -> tuple[ClosedJaxpr, list[bool]]:
+    """The jaxpr ``primals, nonzero tangents -> outputs, nonzero tangents of the outputs``."""
+    found: list[list[bool]] = []
+    count = len(nonzero)
+
+    def both(*args: Any) -> list[Any]:
+        given = iter(args[count:])
+        tangents = [next(given) if active else None for active in nonzero]
+        outs, out_tangents = jvp_flat(closed, args[:count], tangents)
+        found.append([t is not None for t in out_tangents])
+        return outs + [t for t in out_tangents if t is not None]
+
+    avals = [*closed.in_avals]
+    avals += [a for a, active in zip(closed.in_avals, nonzero, strict=True) if active]
+    return stage(both, avals, "jvp"), found[0]

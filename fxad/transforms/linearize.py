@@ -1,0 +1,398 @@
+"""Reverse mode as users call it: ``linearize``, ``vjp``, ``linear_transpose``, ``grad``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import fxad.config as config
+import fxad.tree as tree
+from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0, tangent_aval
+from fxad.core.jaxpr import ClosedJaxpr
+from fxad.core.source import error
+from fxad.core.trace import current_trace, within
+from fxad.errors import DtypeError, InputMutatedError, NonDifferentiableError, NonScalarOutputError
+from fxad.ops.base import convert, shape_of
+from fxad.transforms.common import (
+    check_callable,
+    check_like,
+    check_structure,
+    flatten_inputs,
+    flatten_outputs,
+    normalize_argnums,
+    own,
+    partial_call,
+    unpack_aux,
+)
+from fxad.transforms.jvp import instantiate
+from fxad.transforms.tape import Node, TapeTrace, backward, linearize_flat, tape_jaxpr
+
+
+class _Linearized:
+    """A function that has been run once: its outputs, and the tape of its derivative."""
+
+    def __init__(
+        self, transformation: str, fun: Callable[..., Any], primals: Any, has_aux: bool
+    ) -> None:
+        check_callable(transformation, fun)
+        self.transformation = transformation
+        self.primals, self.in_structure = flatten_inputs(transformation, primals)
+        aux_leaves: list[Any] = []
+        aux_structure = None
+
+        def flat_fun(*args: Any) -> list[Any]:
+            nonlocal aux_leaves, aux_structure
+            out = fun(*tree.unflatten(self.in_structure, args))
+            if has_aux:
+                out, aux = unpack_aux(transformation, out)
+                aux_leaves, aux_structure = tree.flatten(aux)
+            leaves, self.out_structure = flatten_outputs(transformation, out)
+            self.count = len(leaves)
+            return leaves + aux_leaves
+
+        wanted = [True] * len(self.primals)
+        outs, nodes, self.in_nodes = linearize_flat(flat_fun, self.primals, wanted)
+        self.outs, self.out_nodes = outs[: self.count], nodes[: self.count]
+        self.aux = tree.unflatten(aux_structure, outs[self.count :]) if has_aux else None
+        self.out_avals = [aval_of(y) for y in self.outs]
+        self.fingerprints = _fingerprints(self.primals)
+
+    def out(self) -> Any:
+        """The function's output, as the user's own arrays."""
+        return tree.unflatten(self.out_structure, own(self.outs, self.primals))
+
+    def pull(self, cotangents: Sequence[Any], consume: bool = False) -> list[Any]:
+        """Cotangents of the inputs, one for each leaf, as the user's own arrays."""
+        if self.fingerprints != _fingerprints(self.primals):
+            raise error(
+                InputMutatedError,
+                self.transformation,
+                "got an input array that was changed in place after the function ran, "
+                "wanted it as it was: the derivative still reads it",
+                "Change a copy, or call the derivative first.",
+            )
+        cts = backward(self.out_nodes, cotangents, self.in_nodes, consume)
+        full = [
+            _restore(instantiate(ct, p), p) for ct, p in zip(cts, self.primals, strict=True)
+        ]
+        return own(full, [*self.primals, *cotangents])
+
+
+def _fingerprints(arrays: Sequence[Any]) -> list[int] | None:
+    if not config.check_mutation:
+        return None
+    return [hash(np.asarray(a).tobytes()) for a in arrays if isinstance(a, np.ndarray)]
+
+
+def _restore(ct: Any, primal: Any) -> Any:
+    """A 0-d result as an array where the primal is one, not as a NumPy scalar."""
+    return np.asarray(ct) if type(primal) is np.ndarray and isinstance(ct, np.generic) else ct
+
+
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """Value of a function, and the function that pulls cotangents of its output back.
+
+    Args:
+      fun: the function; its arguments and result are pytrees of arrays or numbers.
+      *primals: the arguments, the point. They are held, not copied: do not change them in place
+        before the last pullback (``config.check_mutation`` notices it).
+      has_aux: whether ``fun`` returns a pair ``(output, aux)``.
+
+    Returns:
+      ``(out, pullback)``, and ``aux`` as a third if ``has_aux``. ``pullback(ct)`` takes a
+      cotangent of the output's structure, shapes and dtypes, and returns a tuple with a cotangent
+      for each of ``primals`` (of dtype ``float0`` for integers). It can be called many times.
+
+    Raises:
+      StructureError: a cotangent does not match the output.
+      ArgumentTypeError: an argument or an output is not an array.
+
+    Source: reverse accumulation; Griewank and Walther, Evaluating Derivatives, 2008, section 3.2.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> y, pull = fxad.vjp(lambda x, w: x @ w, np.ones((1, 2)), np.eye(2))
+      >>> dx, dw = pull(np.ones((1, 2)))
+      >>> dw.tolist()
+      [[1.0, 1.0], [1.0, 1.0]]
+    """
+    run = _Linearized("vjp", fun, primals, has_aux)
+
+    def pullback(ct: Any) -> Any:
+        template = tree.unflatten(run.out_structure, run.out_avals)
+        check_structure("vjp", "the cotangent", ct, template)
+        flat, _ = flatten_inputs("vjp", ct)
+        checked = [
+            _check_cotangent("vjp", c, tangent_aval(a))
+            for c, a in zip(flat, run.out_avals, strict=True)
+        ]
+        return tree.unflatten(run.in_structure, run.pull(checked))
+
+    return (run.out(), pullback, run.aux) if has_aux else (run.out(), pullback)
+
+
+def _check_cotangent(transformation: str, ct: Any, aval: ShapedArray) -> Any:
+    check_like(transformation, "a cotangent", "the output", ct, aval)
+    if aval.dtype == float0:
+        return None
+    return convert(ct, aval.dtype) if type(ct) in PYTHON_SCALARS else ct
+
+
+def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """Value of a function at a point, and its derivative there as a linear function.
+
+    The function runs once; each call of the derivative costs the linear part alone.
+
+    Args:
+      fun: the function; its arguments and result are pytrees of arrays or numbers.
+      *primals: the arguments, the point; held, not copied.
+      has_aux: whether ``fun`` returns a pair ``(output, aux)``.
+
+    Returns:
+      ``(out, pushforward)``, and ``aux`` as a third if ``has_aux``: ``pushforward(*tangents)``
+      takes tangents as ``jvp`` does and returns the output's tangent.
+
+    Raises:
+      StructureError: a tangent does not match its primal.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> y, push = fxad.linearize(np.square, 3.0)
+      >>> float(y), float(push(1.0)), float(push(2.0))
+      (9.0, 6.0, 12.0)
+    """
+    run = _Linearized("linearize", fun, primals, has_aux)
+    jaxpr, residuals = tape_jaxpr(run.in_nodes, run.out_nodes)
+    closed = ClosedJaxpr(jaxpr)
+
+    def pushforward(*tangents: Any) -> Any:
+        check_structure("linearize", "the tangents", tangents, primals)
+        flat, _ = flatten_inputs("linearize", tangents)
+        checked = [
+            _check_cotangent("linearize", t, tangent_aval(aval_of(p)))
+            for t, p in zip(flat, run.primals, strict=True)
+        ]
+        used = [t for t, n in zip(checked, run.in_nodes, strict=True) if n is not None]
+        results = iter(closed(*residuals, *used))
+        outs = [
+            instantiate(None if node is None else next(results), y)
+            for node, y in zip(run.out_nodes, run.outs, strict=True)
+        ]
+        return tree.unflatten(run.out_structure, own(outs, flat))
+
+    return (run.out(), pushforward, run.aux) if has_aux else (run.out(), pushforward)
+
+
+def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., Any]:
+    """The transpose of a linear function, without running it at a point.
+
+    Args:
+      fun: a function that is linear in all of its arguments together.
+      *primals: arrays, numbers or ``ShapeDtypeStruct``: only shapes and dtypes are read.
+
+    Returns:
+      A function from a cotangent of ``fun``'s output to a tuple with a cotangent for each of
+      ``primals``.
+
+    Raises:
+      NonDifferentiableError: ``fun`` does something that is not linear.
+      DtypeError: an argument is of integers.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> transposed = fxad.linear_transpose(lambda x: 2 * x[::-1], np.zeros(3))
+      >>> transposed(np.array([1.0, 2.0, 3.0]))[0].tolist()
+      [6.0, 4.0, 2.0]
+    """
+    check_callable("linear_transpose", fun)
+    leaves, structure = tree.flatten(primals)
+    avals = [ShapedArray(tuple(x.shape), np.dtype(x.dtype)) if hasattr(x, "shape") else aval_of(x)
+             for x in leaves]
+    for aval in avals:
+        if tangent_aval(aval).dtype == float0:
+            raise error(
+                DtypeError,
+                "linear_transpose",
+                f"got an argument {aval.long_name()}, wanted real or complex numbers",
+            )
+
+    def transposed(ct: Any) -> Any:
+        tape = TapeTrace(current_trace())
+        inputs = [tape.input(aval) for aval in avals]
+        out = within(tape, lambda: fun(*tree.unflatten(structure, inputs)))
+        outs, out_structure = flatten_outputs("linear_transpose", out)
+        nodes = [_linear_output(tape, y) for y in outs]
+        out_avals = [aval_of(y) for y in outs]
+        check_structure(
+            "linear_transpose", "the cotangent", ct, tree.unflatten(out_structure, out_avals)
+        )
+        cts = [
+            _check_cotangent("linear_transpose", c, a)
+            for c, a in zip(tree.leaves(ct), out_avals, strict=True)
+        ]
+        results = backward(nodes, cts, [x.node for x in inputs])
+        full = [np.zeros(a.shape, a.dtype) if r is None else r
+                for r, a in zip(results, avals, strict=True)]
+        return tree.unflatten(structure, own(full, cts))
+
+    return transposed
+
+
+def _linear_output(tape: TapeTrace, value: Any) -> Node | None:
+    node = tape.node_of(value)
+    if node is None and not isinstance(value, int | float | complex) and np.any(value != 0):
+        raise error(
+            NonDifferentiableError,
+            "linear_transpose",
+            "got an output that does not depend on the arguments and is not zero: "
+            "the function is not linear",
+        )
+    return node
+
+
+def grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Callable[..., Any]:
+    """The gradient of a scalar-valued function, as a function of the same arguments.
+
+    Args:
+      fun: a function whose output is one real number (complex with ``holomorphic``); its
+        arguments are pytrees of arrays or numbers. Keyword arguments are not differentiated.
+      argnums: which positional arguments to differentiate by: an integer (negative counts from
+        the end) or a tuple of them.
+      has_aux: whether ``fun`` returns a pair ``(output, aux)``.
+      holomorphic: promises that ``fun`` is holomorphic: complex in, complex out.
+      allow_int: allows integer arguments; their gradients have dtype ``float0``.
+
+    Returns:
+      A function that returns the gradient, of the structure, shapes and dtypes of the argument;
+      a tuple of gradients if ``argnums`` is one; ``(gradient, aux)`` if ``has_aux``. For complex
+      arguments it follows JAX: the gradient of a real function is ``df/dx - i df/dy``.
+
+    Raises:
+      NonScalarOutputError: the output is not a single number.
+      DtypeError: an argument is of integers, or the output complex without ``holomorphic``.
+
+    Source: reverse accumulation; Griewank and Walther, Evaluating Derivatives, 2008, section 3.2.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> fxad.grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0])).tolist()
+      [3.0, 12.0]
+      >>> float(fxad.grad(fxad.grad(np.sin))(0.5) + np.sin(0.5))
+      0.0
+    """
+    check_callable("grad", fun)
+    both = _value_and_grad("grad", fun, argnums, has_aux, holomorphic, allow_int)
+
+    @functools.wraps(fun)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, grads = both(*args, **kwargs)
+        return (grads, value[1]) if has_aux else grads
+
+    return gradient
+
+
+def value_and_grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Callable[..., Any]:
+    """Value and gradient of a scalar-valued function, in one pass.
+
+    Args:
+      fun: as for ``grad``.
+      argnums: as for ``grad``.
+      has_aux: as for ``grad``.
+      holomorphic: as for ``grad``.
+      allow_int: as for ``grad``.
+
+    Returns:
+      A function that returns ``(value, gradient)``; the value is ``(output, aux)`` if ``has_aux``.
+
+    Raises:
+      NonScalarOutputError: the output is not a single number.
+      DtypeError: an argument is of integers, or the output complex without ``holomorphic``.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> value, gradient = fxad.value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+      >>> float(value), gradient.tolist()
+      (5.0, [2.0, 4.0])
+    """
+    check_callable("value_and_grad", fun)
+    both = _value_and_grad("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int)
+    return functools.wraps(fun)(both)
+
+
+def _value_and_grad(
+    name: str, fun: Callable[..., Any], argnums: Any, has_aux: bool, holomorphic: bool, ints: bool
+) -> Callable[..., Any]:
+    def both(*args: Any, **kwargs: Any) -> Any:
+        numbers, single = normalize_argnums(name, argnums, len(args))
+        selected = tuple(args[n] for n in numbers)
+        run = _Linearized(name, partial_call(fun, args, kwargs, numbers), selected, has_aux)
+        for x in run.primals:
+            _check_input(name, aval_of(x), holomorphic, ints)
+        seed = _seed(name, run, holomorphic)
+        value = run.out()
+        grads = tree.unflatten(run.in_structure, run.pull([seed], consume=True))
+        return (value, run.aux) if has_aux else value, grads[0] if single else grads
+
+    return both
+
+
+def _check_input(name: str, aval: ShapedArray, holomorphic: bool, allow_int: bool) -> None:
+    if holomorphic and aval.dtype.kind != "c":
+        raise error(
+            DtypeError,
+            name,
+            f"got holomorphic=True and an argument {aval.long_name()}, wanted complex ones",
+            "Convert the argument to a complex dtype, or drop holomorphic.",
+        )
+    if aval.dtype.kind not in "fc" and not allow_int:
+        raise error(
+            DtypeError,
+            name,
+            f"got an argument {aval.long_name()} to differentiate by, "
+            "wanted real or complex numbers",
+            "Pass floats (3.0 for 3), name other argnums, or set allow_int=True.",
+        )
+
+
+def _seed(name: str, run: _Linearized, holomorphic: bool) -> Any:
+    """The cotangent one, for an output that has been checked to be a single number."""
+    if len(run.outs) != 1 or run.out_structure != tree.structure(0.0):
+        raise error(
+            NonScalarOutputError,
+            name,
+            f"got a function whose output is a pytree {run.out_structure}, wanted one number",
+            "Return the loss alone, or (loss, aux) with has_aux=True.",
+        )
+    aval = run.out_avals[0]
+    if shape_of(run.outs[0]) != ():
+        raise error(
+            NonScalarOutputError,
+            name,
+            f"got a function whose output is {aval.long_name()}, wanted one number of shape ()",
+            "Reduce it with sum or mean, or use fxad.jacobian or fxad.vjp.",
+        )
+    if aval.dtype.kind not in ("c" if holomorphic else "f"):
+        kind = "a complex" if holomorphic else "a real"
+        raise error(
+            DtypeError,
+            name,
+            f"got a function whose output is {aval.long_name()}, wanted {kind} number",
+            "Take its real part or absolute value; for a holomorphic function set "
+            "holomorphic=True; for integers compute in floats.",
+        )
+    return aval.dtype.type(1)
