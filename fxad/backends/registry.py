@@ -100,6 +100,11 @@ def register_backend(name: str, module: str, requires: str, platform: str) -> No
     _ALIASES[name] = _ALIASES[platform] = name
 
 
+def backend_names() -> tuple[str, ...]:
+    """The names of all registered backends, whether or not they can be used here."""
+    return tuple(_MODULES)
+
+
 def backend_named(name: str) -> Backend:
     """The backend of that name or platform, imported at its first use."""
     key = _ALIASES.get(name)
