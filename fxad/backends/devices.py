@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 import fxad.config as config
+import fxad.tree
 from fxad.backends.registry import (
     Backend,
     Device,
@@ -18,7 +19,6 @@ from fxad.backends.registry import (
     gpu_count,
 )
 from fxad.errors import ArgumentTypeError, DeviceError
-from fxad.tree import tree_leaves, tree_map
 
 T = TypeVar("T")
 
@@ -137,7 +137,7 @@ def device_put(tree: T, device: Device | str | None = None) -> T:
         {'w': array([1., 1.])}
     """
     target = None if device is None else as_device(device)
-    return tree_map(lambda x: _put(x, target), tree)
+    return cast(T, fxad.tree.map(lambda x: _put(x, target), tree))
 
 
 def _put(x: Any, device: Device | None) -> Any:
@@ -180,7 +180,7 @@ def device_get(tree: T) -> T:
         >>> fxad.device_get((np.ones(2), 3.0))
         (array([1., 1.]), 3.0)
     """
-    return tree_map(_get, tree)
+    return cast(T, fxad.tree.map(_get, tree))
 
 
 def _get(x: Any) -> Any:
@@ -212,7 +212,7 @@ def block_until_ready(tree: T) -> T:
         array([1., 1.])
     """
     waited: set[Device] = set()
-    for x in tree_leaves(tree):
+    for x in fxad.tree.leaves(tree):
         backend = backend_of(x)
         if backend is None or backend.platform == "cpu":
             continue

@@ -9,7 +9,7 @@ import numpy as np
 from fxad.backends.optional import installed, optional
 
 
-def _factor_dtype(*arrays: Any) -> np.dtype[Any]:
+def factor_dtype(*arrays: Any) -> np.dtype[Any]:
     """The dtype that numpy.linalg computes in: the same four types, integers as float64."""
     dtype = np.result_type(*arrays)
     if dtype.kind in "biu":
@@ -34,7 +34,7 @@ def _one_by_one(batch: int, n: int) -> bool:
 def lu(a: Any) -> tuple[Any, Any]:
     """(..., m, n) -> L and U in one array, and the row swapped with each row, as LAPACK's getrf."""
     a = np.asarray(a)
-    factors = np.array(a, _factor_dtype(a), order="C")
+    factors = np.array(a, factor_dtype(a), order="C")
     *batch, m, n = a.shape
     pivots = np.empty((*batch, min(m, n)), np.int32)
     if not factors.size:
@@ -77,25 +77,28 @@ def pivots_to_permutation(pivots: Any, size: int) -> Any:
     return order.reshape(*batch, size)
 
 
-def lu_solve(factors: Any, pivots: Any, b: Any, trans: int = 0) -> Any:
-    """Solve op(a) x = b, with b (..., n, k); trans 0: a, 1: its transpose, 2: its adjoint."""
-    n = factors.shape[-1]
-    if np.any(np.diagonal(factors, axis1=-2, axis2=-1) == 0):
+def lu_solve(xp: Any, factors: Any, pivots: Any, b: Any, trans: int = 0) -> Any:
+    """Solve op(a) x = b, with b (..., n, k); trans 0: a, 1: its transpose, 2: its adjoint.
+
+    The same code for every array module ``xp`` that has ``triangular_solve``.
+    """
+    if xp.any(xp.diagonal(factors, axis1=-2, axis2=-1) == 0):
         raise np.linalg.LinAlgError("Singular matrix")
-    order = pivots_to_permutation(pivots, n)
-    if trans:
-        y = triangular_solve(factors, b, trans=trans)
-        x = triangular_solve(factors, y, lower=True, trans=trans, unit_diagonal=True)
-        return np.take_along_axis(x, _rows(np.argsort(order, axis=-1), x), axis=-2)
+    order = xp.pivots_to_permutation(pivots, factors.shape[-1])
     batch = np.broadcast_shapes(order.shape[:-1], b.shape[:-2])
-    b = np.broadcast_to(b, (*batch, *b.shape[-2:]))
-    y = np.take_along_axis(b, _rows(order, b), axis=-2)
-    return triangular_solve(factors, triangular_solve(factors, y, lower=True, unit_diagonal=True))
+    b = xp.broadcast_to(b, (*batch, *b.shape[-2:]))
+    if trans == 0:
+        y = xp.take_along_axis(b, _rows(xp, order, b), axis=-2)
+        y = xp.triangular_solve(factors, y, lower=True, unit_diagonal=True)
+        return xp.triangular_solve(factors, y)
+    y = xp.triangular_solve(factors, b, trans=trans)
+    y = xp.triangular_solve(factors, y, lower=True, trans=trans, unit_diagonal=True)
+    return xp.take_along_axis(y, _rows(xp, xp.argsort(order, axis=-1), b), axis=-2)
 
 
-def _rows(order: Any, b: Any) -> Any:
+def _rows(xp: Any, order: Any, b: Any) -> Any:
     """An order of rows (..., n) as an index for take_along_axis on b (..., n, k)."""
-    return np.broadcast_to(order[..., None], (*b.shape[:-2], order.shape[-1], 1))
+    return xp.broadcast_to(order[..., None], (*b.shape[:-1], 1))
 
 
 def triangular_solve(
@@ -106,7 +109,7 @@ def triangular_solve(
     A zero on the diagonal gives infinities or nan, as in BLAS.
     """
     a, b = np.asarray(a), np.asarray(b)
-    dtype = _factor_dtype(a, b)
+    dtype = factor_dtype(a, b)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     n, k = b.shape[-2:]
     x = np.array(np.broadcast_to(b, (*batch, n, k)), dtype, order="C")

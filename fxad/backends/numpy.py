@@ -4,6 +4,7 @@ It holds everything of numpy under numpy's names, and beside it what NumPy lacks
 scatter, LU, and the factorisations of numpy.linalg under one uniform signature.
 """
 
+import functools
 from contextlib import AbstractContextManager, nullcontext
 from platform import machine
 from types import SimpleNamespace
@@ -15,96 +16,95 @@ import numpy.fft
 import fxad.backends.lapack as lapack
 import fxad.backends.special as special
 
-_COMBINE = {
-    "add": np.add,
-    "mul": np.multiply,
-    "min": np.minimum,
-    "max": np.maximum,
-}
+_COMBINE = {"add": np.add, "mul": np.multiply, "min": np.minimum, "max": np.maximum}
 
 
 def scatter(x: Any, index: Any, values: Any, mode: str = "set") -> Any:
-    """A copy of x with `values` set, added, ... at x[index]; equal indices combine, none is lost.
+    """A copy of x with ``values`` set, added, ... at x[index]; no value is lost to an equal index.
 
     Args:
         x: the array to start from; its dtype and shape are the result's.
         index: any NumPy index.
         values: broadcast against x[index]; cast to x's dtype.
-        mode: one of "set", "add", "mul", "min", "max". For "set", the last of equal indices wins.
+        mode: one of "set", "add", "mul", "min", "max". For "set" the last of equal indices wins.
     """
     out = np.array(x)
     values = np.asarray(values).astype(out.dtype, copy=False)
     if mode == "set":
         out[index] = values
-    elif _is_basic(index):  # slices and integers never name an element twice
+    elif is_basic(index):
         out[index] = _COMBINE[mode](out[index], values)
     else:
         _COMBINE[mode].at(out, index, values)
     return out
 
 
-def _is_basic(index: Any) -> bool:
+def is_basic(index: Any) -> bool:
+    """Whether an index is made of integers and slices, which never name an element twice."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(
-        part is None or part is Ellipsis or isinstance(part, slice | int | np.integer)
+        part is None
+        or part is Ellipsis
+        or type(part) is int
+        or isinstance(part, slice | np.integer)
         for part in parts
     )
 
 
-def cholesky(a: Any) -> Any:
-    """The lower Cholesky factor, from the lower triangle of a (..., n, n)."""
-    return np.linalg.cholesky(a)
+def factorizations(linalg: Any) -> dict[str, Any]:
+    """The functions of a ``linalg`` module under one signature, with plain tuples as results."""
+
+    def svd(a: Any, full_matrices: bool = False, compute_uv: bool = True) -> Any:
+        out = linalg.svd(a, full_matrices=full_matrices, compute_uv=compute_uv)
+        return tuple(out) if compute_uv else out
+
+    def qr(a: Any, mode: str = "reduced") -> Any:
+        out = linalg.qr(a, mode=mode)
+        return out if mode == "r" else tuple(out)
+
+    return {
+        "cholesky": linalg.cholesky,
+        "eigh": lambda a: tuple(linalg.eigh(a)),
+        "svd": svd,
+        "qr": qr,
+        "slogdet": lambda a: tuple(linalg.slogdet(a)),
+        "inv": linalg.inv,
+        "det": linalg.det,
+    }
 
 
-def eigh(a: Any) -> tuple[Any, Any]:
-    """Eigenvalues, ascending, and eigenvectors in columns, from the lower triangle."""
-    values, vectors = np.linalg.eigh(a)
-    return values, vectors
+class Namespace(SimpleNamespace):
+    """An array module: plain attributes, so that reading one costs what a module's does."""
+
+    def __repr__(self) -> str:
+        return f"<array namespace {self.__name__}>"
 
 
-def svd(a: Any, full_matrices: bool = False, compute_uv: bool = True) -> Any:
-    """(u, s, vh), or s alone."""
-    if not compute_uv:
-        return np.linalg.svd(a, compute_uv=False)
-    u, s, vh = np.linalg.svd(a, full_matrices=full_matrices)
-    return u, s, vh
+def public(module: Any) -> dict[str, Any]:
+    """The names of a module, without its private ones."""
+    return {name: value for name, value in vars(module).items() if not name.startswith("_")}
 
 
-def qr(a: Any, mode: str = "reduced") -> Any:
-    """(q, r), or r alone with mode "r"."""
-    return np.linalg.qr(a, mode="r") if mode == "r" else tuple(np.linalg.qr(a, mode=mode))  # type: ignore[call-overload]
-
-
-def slogdet(a: Any) -> tuple[Any, Any]:
-    """The sign of the determinant and the logarithm of its absolute value."""
-    sign, logabsdet = np.linalg.slogdet(a)
-    return sign, logabsdet
-
-
-EXTRAS: dict[str, Any] = {
-    "erf": special.erf,
-    "erfc": special.erfc,
-    "erf_inv": special.erf_inv,
-    "lgamma": special.lgamma,
-    "digamma": special.digamma,
-    "polygamma": special.polygamma,
-    "zeta": special.zeta,
-    "logistic": special.logistic,
-    "scatter": scatter,
-    "cholesky": cholesky,
-    "eigh": eigh,
-    "svd": svd,
-    "qr": qr,
-    "slogdet": slogdet,
-    "inv": np.linalg.inv,
-    "det": np.linalg.det,
-    "lu": lapack.lu,
-    "lu_solve": lapack.lu_solve,
-    "triangular_solve": lapack.triangular_solve,
-    "pivots_to_permutation": lapack.pivots_to_permutation,
-}
-
-xp: Any = SimpleNamespace(**{**vars(np), **EXTRAS})
+xp: Any = Namespace(__name__="fxad.backends.numpy", **public(np))
+vars(xp).update(
+    factorizations(np.linalg),
+    erf=special.erf,
+    erfc=special.erfc,
+    erf_inv=special.erf_inv,
+    lgamma=special.lgamma,
+    digamma=special.digamma,
+    polygamma=special.polygamma,
+    zeta=special.zeta,
+    logistic=special.logistic,
+    scatter=scatter,
+    cummax=lambda x, axis: np.maximum.accumulate(x, axis=axis),
+    cummin=lambda x, axis: np.minimum.accumulate(x, axis=axis),
+    cumlogsumexp=lambda x, axis: np.logaddexp.accumulate(x, axis=axis),
+    lu=lapack.lu,
+    lu_solve=functools.partial(lapack.lu_solve, xp),
+    triangular_solve=lapack.triangular_solve,
+    pivots_to_permutation=lapack.pivots_to_permutation,
+)
 
 name = "numpy"
 platform = "cpu"

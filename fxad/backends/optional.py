@@ -14,8 +14,9 @@ def optional(name: str, purpose: str, package: str | None = None) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         wanted = package or name.partition(".")[0]
+        reason = str(error).partition("\n")[0]
         raise MissingDependencyError(
-            f"[{purpose}] needs {wanted}, which could not be imported ({error}); "
+            f"[{purpose}] needs {wanted}, which could not be imported ({reason}); "
             f"install it with `pip install {wanted}`"
         ) from error
 
