@@ -170,7 +170,7 @@ def flatten_one_level(tree: Any) -> tuple[Sequence[Any], Any]:
     Example:
         >>> from fxad.tree_util import flatten_one_level
         >>> flatten_one_level({"b": [1, 2], "a": 3})
-        ((3, [1, 2]), ('a', 'b'))
+        ([3, [1, 2]], ('a', 'b'))
     """
     kind = KINDS[type(tree)]
     if kind is None:

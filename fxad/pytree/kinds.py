@@ -117,7 +117,7 @@ def checked(cls: type, flat: Any) -> tuple[tuple[Any, ...], Any]:
     """What a user's flatten function returned, if it is (children, auxiliary data)."""
     if isinstance(flat, tuple) and len(flat) == 2:
         children, meta = flat
-        if isinstance(children, Iterable):
+        if isinstance(children, (tuple, list, Iterable)):
             return tuple(children), meta
     raise StructureError(
         f"[pytree] the flatten function of {cls.__qualname__} returned {reprlib.repr(flat)}: it "
@@ -175,25 +175,32 @@ def _dict_keys(keys: tuple[Any, ...], _: int) -> tuple[DictKey, ...]:
     return tuple(map(DictKey, keys))
 
 
-def _sorted_keys(tree: dict[Any, Any]) -> tuple[Any, ...]:
+def _flatten_dict(tree: dict[Any, Any]) -> tuple[Sequence[Any], Any]:
+    if not tree:
+        return (), ()
     try:
-        return tuple(sorted(tree))
+        keys = tuple(sorted(tree))
     except TypeError:
         raise StructureError(
             f"[pytree] got a {type(tree).__name__} with the keys {reprlib.repr(list(tree))}, which "
             "do not sort: keys must be comparable with each other. Use keys of one type, or an "
             "OrderedDict, which keeps its own order."
         ) from None
+    return [tree[key] for key in keys], keys
 
 
-def _flatten_dict(tree: dict[Any, Any]) -> tuple[Sequence[Any], Any]:
-    keys = _sorted_keys(tree)
-    return tuple(map(tree.__getitem__, keys)), keys
+def _unflatten_dict(keys: tuple[Any, ...], children: tuple[Any, ...]) -> dict[Any, Any]:
+    return dict(zip(keys, children))  # noqa: B905 strict=True would take longer than the rest
 
 
 def _flatten_defaultdict(tree: collections.defaultdict[Any, Any]) -> tuple[Sequence[Any], Any]:
-    keys = _sorted_keys(tree)
-    return tuple(map(tree.__getitem__, keys)), (tree.default_factory, keys)
+    children, keys = _flatten_dict(tree)
+    return children, (tree.default_factory, keys)
+
+
+def _unflatten_defaultdict(meta: Any, children: tuple[Any, ...]) -> Any:
+    factory, keys = meta
+    return collections.defaultdict(factory, _unflatten_dict(keys, children))
 
 
 def _show_tuple(_: Any, children: list[str]) -> str:
@@ -238,22 +245,20 @@ for _kind in (
     Kind(
         dict,
         _flatten_dict,
-        lambda keys, children: dict(zip(keys, children, strict=True)),
+        _unflatten_dict,
         _dict_keys,
         show=_show_dict,
     ),
     Kind(
         collections.OrderedDict,
         lambda tree: (tuple(tree.values()), tuple(tree)),
-        lambda keys, children: collections.OrderedDict(zip(keys, children, strict=True)),
+        lambda keys, children: collections.OrderedDict(_unflatten_dict(keys, children)),
         _dict_keys,
     ),
     Kind(
         collections.defaultdict,
         _flatten_defaultdict,
-        lambda meta, children: collections.defaultdict(
-            meta[0], zip(meta[1], children, strict=True)
-        ),
+        _unflatten_defaultdict,
         lambda meta, _: _dict_keys(meta[1], _),
     ),
     Kind(

@@ -228,7 +228,7 @@ def register_dataclass(
         >>> fxad.tree.map(lambda x: -x, Layer(2.0, "tanh"))
         Layer(weight=-2.0, activation='tanh')
     """
-    data, meta = _data_and_meta(nodetype, data_fields, meta_fields)
+    data, meta = _data_and_meta(nodetype, data_fields, meta_fields, drop_fields)
     _check_fields(nodetype, data, meta, drop_fields)
     keys = tuple(map(GetAttrKey, data))
     get_data, get_meta = _getter(data), _getter(meta)
@@ -251,7 +251,10 @@ def register_dataclass(
 
 
 def _data_and_meta(
-    nodetype: type, data: Sequence[str] | None, meta: Sequence[str] | None
+    nodetype: type,
+    data: Sequence[str] | None,
+    meta: Sequence[str] | None,
+    drop: Sequence[str],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if data is not None and meta is not None:
         return tuple(data), tuple(meta)
@@ -265,7 +268,9 @@ def _data_and_meta(
             f"[register_dataclass] {nodetype!r} is not a dataclass: give data_fields and "
             "meta_fields, or decorate it with dataclasses.dataclass first."
         )
-    fields = [field for field in dataclasses.fields(nodetype) if field.init]
+    fields = [
+        field for field in dataclasses.fields(nodetype) if field.init and field.name not in drop
+    ]
     static = tuple([field.name for field in fields if field.metadata.get("static", False)])
     return tuple([field.name for field in fields if field.name not in static]), static
 

@@ -115,7 +115,7 @@ def show(node: Node) -> str:
     kind, meta, _, nodes, _ = node
     if kind is None:
         return "*"
-    children = [show(child) for child in nodes]
+    children = list(map(show, nodes))
     if kind.show is not None:
         text: str = kind.show(meta, children)
         return text

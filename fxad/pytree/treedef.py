@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice, repeat
 from typing import Any, TypeAlias
 
 from fxad.errors import StructureError
@@ -48,12 +48,18 @@ def _flatten(tree: Any, leaves: list[Any]) -> Node:
         return LEAF
     children, meta = kind.flatten(tree)
     types = types_of(meta) if kind.typed else None
-    if LEAF_TYPES.issuperset(map(type, children)):
-        leaves.extend(children)
+    if LEAF_TYPES.issuperset(map(type, children)):  # most nodes: no call for each child
+        leaves += children
         return (kind, meta, types, (LEAF,) * len(children), len(children))
     start = len(leaves)
-    nodes = tuple([_flatten(child, leaves) for child in children])
-    return (kind, meta, types, nodes, len(leaves) - start)
+    nodes = []  # a loop: a comprehension would take a frame of its own on every level
+    for child in children:
+        if type(child) in LEAF_TYPES:
+            leaves.append(child)
+            nodes.append(LEAF)
+        else:
+            nodes.append(_flatten(child, leaves))
+    return (kind, meta, types, tuple(nodes), len(leaves) - start)
 
 
 def _flatten_until(tree: Any, is_leaf: IsLeaf, leaves: list[Any]) -> Node:
@@ -63,7 +69,7 @@ def _flatten_until(tree: Any, is_leaf: IsLeaf, leaves: list[Any]) -> Node:
         return LEAF
     start = len(leaves)
     children, meta = kind.flatten(tree)
-    nodes = tuple([_flatten_until(child, is_leaf, leaves) for child in children])
+    nodes = tuple(map(_flatten_until, children, repeat(is_leaf), repeat(leaves)))
     return kind.node(meta, nodes, len(leaves) - start)
 
 
@@ -87,36 +93,37 @@ def _flatten_with_path(
         return LEAF
     start = len(leaves)
     keys, children, meta = kind.keyed(tree)
-    nodes = tuple(
-        [
-            _flatten_with_path((*path, key), child, is_leaf, leaves)
-            for key, child in zip(keys, children, strict=True)
-        ]
-    )
+    paths = [(*path, key) for key in keys]
+    nodes = tuple(map(_flatten_with_path, paths, children, repeat(is_leaf), repeat(leaves)))
     return kind.node(meta, nodes, len(leaves) - start)
 
 
 def _unflatten(node: Node, leaves: Iterator[Any]) -> Any:
     kind, meta, _, nodes, num_leaves = node
-    if kind is None:
-        return next(leaves)
     if num_leaves == len(nodes) and nodes.count(LEAF) == num_leaves:
-        return kind.unflatten(meta, tuple(itertools.islice(leaves, num_leaves)))
-    return kind.unflatten(meta, tuple([_unflatten(child, leaves) for child in nodes]))
+        return kind.unflatten(meta, tuple(islice(leaves, num_leaves)))
+    children = []
+    for child in nodes:
+        children.append(next(leaves) if child is LEAF else _unflatten(child, leaves))
+    return kind.unflatten(meta, tuple(children))
 
 
 def _flatten_up_to(node: Node, tree: Any, subtrees: list[Any]) -> bool:
     """Append the subtrees where the structure has leaves; False if the tree differs from it."""
-    kind, meta, _, nodes, _ = node
+    kind, meta, _, nodes, num_leaves = node
     if kind is None:
         subtrees.append(tree)
         return True
-    if kind is not KINDS[type(tree)]:
+    found = KINDS[type(tree)]
+    if found is None or found is not kind:
         return False
-    children, other = kind.flatten(tree)
-    if len(children) != len(nodes) or not same_meta(kind, meta, other):
+    children, other = found.flatten(tree)
+    if len(children) != len(nodes) or not same_meta(found, meta, other):
         return False
-    return all(map(_flatten_up_to, nodes, children, itertools.repeat(subtrees)))
+    if num_leaves == len(nodes) and nodes.count(LEAF) == num_leaves:
+        subtrees += children
+        return True
+    return all(map(_flatten_up_to, nodes, children, repeat(subtrees)))
 
 
 class PyTreeDef:
@@ -185,13 +192,13 @@ class PyTreeDef:
         Raises:
             StructureError: there are more leaves, or fewer, than the structure has.
         """
-        leaves = leaves if type(leaves) is list else list(leaves)
+        leaves = tuple(leaves)
         if len(leaves) != self.node[4]:
             raise StructureError(
-                f"[tree.unflatten] got {len(leaves)} leaves for a structure of {self.num_leaves}: "
+                f"[tree.unflatten] got {len(leaves)} leaves for a structure of {self.node[4]}: "
                 f"{shortened(self.node)}."
             )
-        return _unflatten(self.node, iter(leaves))
+        return leaves[0] if self.node is LEAF else _unflatten(self.node, iter(leaves))
 
     def flatten_up_to(
         self, tree: Any, message: str = "[tree] the tree does not fit the structure"
@@ -247,7 +254,7 @@ def _compose(outer: Node, inner: Node) -> Node:
     kind, meta, types, nodes, num_leaves = outer
     if kind is None:
         return inner
-    nodes = tuple([_compose(node, inner) for node in nodes])
+    nodes = tuple(map(_compose, nodes, repeat(inner)))
     return (kind, meta, types, nodes, num_leaves * inner[4])
 
 
