@@ -22,6 +22,7 @@ import fxad.tree
 from fxad.backends.lapack import factor_dtype, lu_solve
 from fxad.backends.numpy import Namespace
 from fxad.backends.optional import optional
+from fxad.core.source import error
 from fxad.errors import DeviceError, HostFallbackWarning
 
 _PACKAGE = "cupy-cuda13x (or cupy-cuda12x)"
@@ -111,9 +112,11 @@ def host_call(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         if not any(isinstance(x, cp.ndarray) for x in fxad.tree.leaves((args, kwargs))):
             return function(*args, **kwargs)
         if config.strict_gpu:
-            raise DeviceError(
-                f"[{name}] has no GPU path, and config.strict_gpu forbids to compute it on the "
-                "host: move its operands with fxad.device_get first"
+            raise error(
+                DeviceError,
+                name,
+                "got arrays on a GPU, where it has no path of its own, under strict_gpu",
+                "Move its operands with fxad.device_get first, or leave config.strict_gpu off.",
             )
         if name not in _told:
             _told.add(name)

@@ -18,6 +18,7 @@ from fxad.backends.registry import (
     default_backend,
     gpu_count,
 )
+from fxad.core.source import error
 from fxad.errors import ArgumentTypeError, DeviceError
 
 T = TypeVar("T")
@@ -68,14 +69,18 @@ def as_device(device: Device | str) -> Device:
         platform = backend_named(name).platform
         device = Device(platform, int(number) if number else backend_named(name).current())
     if not isinstance(device, Device):
-        raise ArgumentTypeError(
-            f"[device] got a {type(device).__name__}, wanted a Device or a name like 'cuda:0'"
+        raise error(
+            ArgumentTypeError,
+            "device",
+            f"got a {type(device).__name__}, wanted a Device or a name like 'cuda:0'",
         )
     count = 1 if device.platform == "cpu" else gpu_count()
     if device.id >= count:
-        raise DeviceError(
-            f"[device] got {device}, but there {'is' if count == 1 else 'are'} {count} "
-            f"{device.platform} device{'' if count == 1 else 's'}; see fxad.devices()"
+        raise error(
+            DeviceError,
+            "device",
+            f"got {device}, and the number of {device.platform} devices is {count}",
+            "fxad.devices() lists those of the default backend.",
         )
     return device
 
@@ -226,7 +231,6 @@ def block_until_ready(tree: T) -> T:
 def _backend(x: Any, operation: str) -> Backend:
     backend = backend_of(x)
     if backend is None:
-        raise ArgumentTypeError(
-            f"[{operation}] got a {type(x).__name__}, wanted an array or a number"
-        )
+        problem = f"got a {type(x).__name__}, wanted an array or a number"
+        raise error(ArgumentTypeError, operation, problem)
     return backend

@@ -35,7 +35,8 @@ def scatter(x: Any, index: Any, values: Any, mode: str = "set") -> Any:
     elif is_basic(index):
         out[index] = _COMBINE[mode](out[index], values)
     else:
-        _COMBINE[mode].at(out, index, values)
+        with np.errstate(invalid="ignore"):  # maximum.at complains about the nan it hands on
+            _COMBINE[mode].at(out, index, values)
     return out
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import fxad.backends.numpy as numpy_backend
 import fxad.config as config
 from fxad.backends.optional import installed, optional
+from fxad.core.source import error
 from fxad.errors import ArgumentTypeError, ArgumentValueError, DeviceError
 
 
@@ -109,9 +110,8 @@ def backend_named(name: str) -> Backend:
     """The backend of that name or platform, imported at its first use."""
     key = _ALIASES.get(name)
     if key is None:
-        raise ArgumentValueError(
-            f"[backend] got {name!r}, wanted one of {', '.join(map(repr, _ALIASES))}"
-        )
+        wanted = ", ".join(map(repr, _ALIASES))
+        raise error(ArgumentValueError, "backend", f"got {name!r}, wanted one of {wanted}")
     if key not in _loaded:
         module, requires = _MODULES[key]
         optional(requires, f"the {key} backend")
@@ -182,8 +182,23 @@ def _has_driver() -> bool:
 
 
 def default_xp() -> Any:
-    """The namespace that makes new arrays."""
-    return backend_named(default_backend()).xp
+    """The namespace that makes new arrays.
+
+    Raises:
+        DeviceError: ``config.default_device`` names a GPU that is not CUDA's current one.
+    """
+    backend = backend_named(default_backend())
+    wanted: str = config.default_device or ""
+    number = wanted.partition(":")[2]
+    if number and int(number) != backend.current():
+        raise error(
+            DeviceError,
+            "default_device",
+            f"got the setting {wanted!r} while the current device is "
+            f"{Device(backend.platform, backend.current())}",
+            f"Enter `with fxad.default_device({wanted!r}):`, which switches devices.",
+        )
+    return backend.xp
 
 
 def resolve(args: tuple[Any, ...], operation: str = "array") -> tuple[Any, tuple[Any, ...]]:
@@ -203,7 +218,7 @@ def resolve(args: tuple[Any, ...], operation: str = "array") -> tuple[Any, tuple
             continue
         backend = backend_of(x)
         if backend is None:
-            raise ArgumentTypeError(_unknown(operation, x))
+            raise _unknown(operation, x)
         if home is not None and backend is not home:
             moved = True
         if home is None or backend.platform != "cpu":
@@ -226,17 +241,18 @@ def _plain(x: Any) -> Any:
     return np.asarray(x) if isinstance(x, np.ndarray) else x
 
 
-def _unknown(operation: str, x: Any) -> str:
+def _unknown(operation: str, x: Any) -> ArgumentTypeError:
     kind = type(x)
     name = kind.__qualname__
     if kind.__module__ != "builtins":
         name = f"{kind.__module__.partition('.')[0]}.{name}"
-    way_out = "make an array of it with fxad.numpy.asarray first"
+    way_out = "Make an array of it with fxad.numpy.asarray first."
     if isinstance(x, np.ma.MaskedArray):
-        way_out = "take x.filled(value), or use fxad.numpy.where with the mask"
+        way_out = "Take x.filled(value), or use fxad.numpy.where with the mask."
     elif hasattr(kind, "__dlpack__"):
-        way_out = "convert it with fxad.dlpack.from_dlpack first"
-    return f"[{operation}] got a {name}, wanted an array or a number: {way_out}"
+        way_out = "Convert it with fxad.dlpack.from_dlpack first."
+    problem = f"got a {name}, wanted an array or a number"
+    return error(ArgumentTypeError, operation, problem, way_out)
 
 
 def _common_device(home: Backend, args: tuple[Any, ...], operation: str) -> int:
@@ -244,16 +260,20 @@ def _common_device(home: Backend, args: tuple[Any, ...], operation: str) -> int:
     found = {home.device_of(x): x for x in args if _backend_of_type.get(type(x)) is home}
     if len(found) > 1:
         first, second = (Device(home.platform, i) for i in sorted(found)[:2])
-        raise DeviceError(
-            f"[{operation}] got operands on {first} and {second}: "
-            f"move one of them with fxad.device_put(x, {str(first)!r})"
+        raise error(
+            DeviceError,
+            operation,
+            f"got operands on {first} and {second}, wanted them on one device",
+            f"Move one of them with fxad.device_put(x, {str(first)!r}).",
         )
     (device,) = found
     if device != home.current():
         here, there = (Device(home.platform, i) for i in (home.current(), device))
-        raise DeviceError(
-            f"[{operation}] got operands on {there} while the current device is {here}: "
-            f"compute under `with fxad.default_device({str(there)!r}):`"
+        raise error(
+            DeviceError,
+            operation,
+            f"got operands on {there} while the current device is {here}",
+            f"Compute under `with fxad.default_device({str(there)!r}):`.",
         )
     return device
 
@@ -262,8 +282,11 @@ def _move(x: Any, home: Backend, device: int, operation: str) -> Any:
     if type(x) in _PYTHON_SCALARS or _backend_of_type.get(type(x)) is home:
         return x
     if config.strict_devices and np.ndim(x):
-        raise DeviceError(
-            f"[{operation}] got operands on cpu:0 and {Device(home.platform, device)} under "
-            "config.strict_devices: move the first with fxad.device_put"
+        raise error(
+            DeviceError,
+            operation,
+            f"got operands on cpu:0 and {Device(home.platform, device)} under strict_devices, "
+            "wanted them on one device",
+            "Move the first with fxad.device_put, or leave config.strict_devices off.",
         )
     return home.put(x, device)

@@ -47,7 +47,12 @@ def _real(name: str) -> Callable[[Any], Any]:
     if installed("scipy"):
         return _scipy(name, name)  # type: ignore[no-any-return]
     each = np.frompyfunc(_STDLIB[name], 1, 1)
-    return lambda x: np.asarray(each(x), np.float64)
+
+    def function(x: Any) -> Any:
+        with np.errstate(over="ignore"):  # the C library's flag, raised beside its infinity
+            return np.asarray(each(x), np.float64)
+
+    return function
 
 
 def erf(x: Any) -> Any:
