@@ -27,7 +27,7 @@ FLOORS = (
     ("control",),
     ("compiler",),
     ("lax", "numpy", "random", "scipy", "nn", "tree_util", "flatten_util"),
-    ("curvature", "optim", "interop", "distributed", "show", "extend", "test_util"),
+    ("curvature", "optim", "interop", "dlpack", "distributed", "show", "extend", "test_util"),
     ("", "__main__"),
 )
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}

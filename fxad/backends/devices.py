@@ -66,8 +66,9 @@ def as_device(device: Device | str) -> Device:
     """The device that a name means: ``"cpu"``, ``"gpu"``, ``"cuda:1"``."""
     if isinstance(device, str):
         name, _, number = device.partition(":")
-        platform = backend_named(name).platform
-        device = Device(platform, int(number) if number else backend_named(name).current())
+        backend = backend_named(name)
+        here = int(number) if number else backend.current() if backend.count() else 0
+        device = Device(backend.platform, here)
     if not isinstance(device, Device):
         raise error(
             ArgumentTypeError,

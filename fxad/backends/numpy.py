@@ -28,15 +28,22 @@ def scatter(x: Any, index: Any, values: Any, mode: str = "set") -> Any:
         values: broadcast against x[index]; cast to x's dtype.
         mode: one of "set", "add", "mul", "min", "max". For "set" the last of equal indices wins.
     """
-    out = np.array(x)
+    out = np.array(x, order="C")
     values = np.asarray(values).astype(out.dtype, copy=False)
     if mode == "set":
         out[index] = values
-    elif is_basic(index):
-        out[index] = _COMBINE[mode](out[index], values)
-    else:
-        with np.errstate(invalid="ignore"):  # maximum.at complains about the nan it hands on
-            _COMBINE[mode].at(out, index, values)
+        return out
+    combine = _COMBINE[mode]
+    if is_basic(index):
+        out[index] = combine(out[index], values)
+        return out
+    with np.errstate(invalid="ignore"):  # maximum.at complains about the nan it hands on
+        if out.ndim == 1 or 8 * values.size < out.size:
+            combine.at(out, index, values)
+        else:  # ufunc.at is several times as fast over one axis
+            positions = np.arange(out.size).reshape(out.shape)[index]
+            values = np.broadcast_to(values, positions.shape)
+            combine.at(out.reshape(-1), positions.ravel(), values.ravel())
     return out
 
 

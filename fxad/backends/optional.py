@@ -12,6 +12,8 @@ def optional(name: str, purpose: str, package: str | None = None) -> Any:
     """The module `name`, or an error that says what `purpose` needs and how to install it."""
     try:
         return importlib.import_module(name)
+    except MissingDependencyError:  # from a module of ours, which says it better
+        raise
     except ImportError as error:
         wanted = package or name.partition(".")[0]
         reason = str(error).partition("\n")[0]

@@ -14,6 +14,7 @@ import fxad.backends.numpy as numpy_backend
 import fxad.config as config
 from fxad.backends.optional import installed, optional
 from fxad.core.source import error
+from fxad.core.trace import set_resolver
 from fxad.errors import ArgumentTypeError, ArgumentValueError, DeviceError
 
 
@@ -114,7 +115,6 @@ def backend_named(name: str) -> Backend:
         raise error(ArgumentValueError, "backend", f"got {name!r}, wanted one of {wanted}")
     if key not in _loaded:
         module, requires = _MODULES[key]
-        optional(requires, f"the {key} backend")
         _loaded[key] = cast(Backend, optional(module, f"the {key} backend", requires))
     return _loaded[key]
 
@@ -290,3 +290,6 @@ def _move(x: Any, home: Backend, device: int, operation: str) -> Any:
             "Move the first with fxad.device_put, or leave config.strict_devices off.",
         )
     return home.put(x, device)
+
+
+set_resolver(numpy_backend.xp, resolve)
