@@ -1,0 +1,51 @@
+"""Composable function transformations for NumPy and CuPy arrays."""
+
+from fxad import config, errors, numpy, tree, tree_util
+from fxad.backends import (
+    block_until_ready,
+    default_backend,
+    default_device,
+    device_count,
+    device_get,
+    device_put,
+    devices,
+    local_devices,
+)
+from fxad.switches import check_tracer_leaks, checking_leaks, disable_jit, enable_x64
+from fxad.transforms.derivatives import hessian, hvp, jacfwd, jacobian, jacrev, value_grad_hvp
+from fxad.transforms.jvp import jvp
+from fxad.transforms.linearize import grad, linear_transpose, linearize, value_and_grad, vjp
+from fxad.transforms.vmap import vmap
+
+__all__ = [
+    "block_until_ready",
+    "check_tracer_leaks",
+    "checking_leaks",
+    "config",
+    "default_backend",
+    "default_device",
+    "device_count",
+    "device_get",
+    "device_put",
+    "devices",
+    "disable_jit",
+    "enable_x64",
+    "errors",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "linear_transpose",
+    "linearize",
+    "local_devices",
+    "numpy",
+    "tree",
+    "tree_util",
+    "value_and_grad",
+    "value_grad_hvp",
+    "vjp",
+    "vmap",
+]

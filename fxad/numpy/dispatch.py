@@ -1,0 +1,191 @@
+"""Where a call goes: plain arrays to NumPy (CuPy) itself at once, tracers to the implementation.
+
+``implements(np.sin)`` turns an implementation in terms of primitives into a public function, and
+registers it for NumPy's protocols, through which tracers answer ``np.sin(tracer)`` as well.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+import fxad.config as config
+from fxad.backends.registry import backend_of, resolve
+from fxad.core.aval import PYTHON_SCALARS, DType, aval_of, weak_dtype
+from fxad.core.source import error
+from fxad.core.trace import Tracer
+from fxad.errors import ArgumentTypeError, TracerAssignmentError
+from fxad.ops.base import convert, dtype_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: NumPy's functions and ufuncs with the implementations that tracers get.
+TABLE: dict[Any, Callable[..., Any]] = {}
+
+FLOAT64 = np.dtype(np.float64)
+
+# What an argument can be, as bits, so that those of a whole call can be joined.
+STATIC, ARRAY, TRACED, FOREIGN = 0, 1, 2, 4
+
+_SCALARS = set(np.sctypeDict.values())
+_DTYPES = {type(np.dtype(kind)) for kind in _SCALARS}
+_STATIC_TYPES = {*PYTHON_SCALARS, *_DTYPES, type(None), str, type, slice, type(Ellipsis)}
+
+#: Types that NumPy's own functions take as they are.
+PLAIN = frozenset({np.ndarray, *_SCALARS, *_STATIC_TYPES})
+
+_kind_of_type: dict[type, int] = {np.ndarray: ARRAY} | dict.fromkeys(_SCALARS, ARRAY)
+_kind_of_type |= dict.fromkeys(_STATIC_TYPES, STATIC)
+
+
+def implements(*numpy_functions: Any) -> Callable[[F], F]:
+    """Makes an implementation the public function that stands for some of NumPy's.
+
+    The first one is what plain arrays are handed to. Without any, plain arrays get the
+    implementation too.
+    """
+
+    def decorate(implementation: F) -> F:
+        for numpy_function in numpy_functions:
+            TABLE[numpy_function] = implementation
+        return cast(F, dispatching(numpy_functions[0] if numpy_functions else None, implementation))
+
+    return decorate
+
+
+def dispatching(numpy_function: Any, implementation: Callable[..., Any]) -> Callable[..., Any]:
+    """The public function: the fast way for plain arguments, ``_decide`` for the others."""
+    numpy_function = numpy_function or implementation
+
+    @functools.wraps(implementation)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        for x in args:
+            if type(x) not in PLAIN:
+                return _decide(numpy_function, implementation, args, kwargs)
+        for x in kwargs.values():
+            if type(x) not in PLAIN:
+                return _decide(numpy_function, implementation, args, kwargs)
+        if config.default_float is FLOAT64:
+            return numpy_function(*args, **kwargs)
+        return _decide(numpy_function, implementation, args, kwargs)
+
+    return function
+
+
+def _decide(
+    numpy_function: Callable[..., Any],
+    implementation: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    kind = kinds(args) | kinds(kwargs.values())
+    if kind & TRACED:
+        return implementation(*args, **kwargs)
+    if kind & FOREIGN:
+        function = implementation if kind & ARRAY else _foreign(numpy_function, args, kwargs)
+        return (function or implementation)(*args, **kwargs)
+    if not kind & ARRAY and config.default_float is not FLOAT64:
+        args = tuple(map(_narrow, args))
+        kwargs = {name: _narrow(x) for name, x in kwargs.items()}
+    return numpy_function(*args, **kwargs)
+
+
+def kinds(values: Iterable[Any]) -> int:
+    """What there is among some arguments and in lists and tuples among them, as bits."""
+    found = STATIC
+    for x in values:
+        kind = type(x)
+        if kind is list or kind is tuple:
+            found |= kinds(x)
+        else:
+            known = _kind_of_type.get(kind)
+            found |= _learn(x) if known is None else known
+    return found
+
+
+def _learn(x: Any) -> int:
+    kind = type(x)
+    backend = backend_of(x)
+    if issubclass(kind, Tracer):
+        found = TRACED
+    elif isinstance(x, np.ndarray) or (backend is not None and backend.platform != "cpu"):
+        found = FOREIGN
+    elif backend is None and (hasattr(kind, "__array__") or hasattr(kind, "__dlpack__")):
+        resolve((x,))  # raises, with the way to convert it
+        raise AssertionError(kind)
+    else:
+        found = ARRAY if isinstance(x, np.generic) else STATIC
+    _kind_of_type[kind] = found
+    return found
+
+
+def _foreign(
+    numpy_function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Callable[..., Any] | None:
+    """The function of that name of the one backend on which all arrays live, if it has one."""
+    homes = {id(home): home for home in map(backend_of, _leaves((args, *kwargs.values()))) if home}
+    homes = {key: home for key, home in homes.items() if home.platform != "cpu"}
+    if len(homes) != 1:
+        return None
+    ((_, home),) = homes.items()
+    space: Any = home.xp
+    if getattr(numpy_function, "__module__", "").endswith(".linalg"):
+        space = space.linalg
+    return getattr(space, numpy_function.__name__, None)
+
+
+def _leaves(values: Iterable[Any]) -> Iterable[Any]:
+    for x in values:
+        if isinstance(x, list | tuple):
+            yield from _leaves(x)
+        else:
+            yield x
+
+
+def _narrow(x: Any) -> Any:
+    """Python floats, in lists too, in the default float that is not float64."""
+    if isinstance(x, list | tuple):
+        return type(x)(map(_narrow, x))
+    return weak_dtype(type(x)).type(x) if type(x) in (float, complex) else x
+
+
+# What implementations share ----------------------------------------------------------------------
+
+
+def strong(x: Any) -> Any:
+    """A result of a function, which unlike an operator's is never weak."""
+    aval = aval_of(x)
+    return convert(x, aval.dtype) if aval.weak_type else x
+
+
+def inexact(x: Any) -> Any:
+    """``x`` in the float dtype that NumPy's float functions give for it."""
+    dtype = dtype_of(x)
+    return x if dtype.kind in "fc" else convert(x, FLOAT64)
+
+
+def refuse_out(operation: str, out: Any) -> None:
+    """Refuses the argument ``out`` of a call on tracers."""
+    if out is not None and out != (None,):
+        raise error(
+            TracerAssignmentError,
+            operation,
+            "got out=, an array to write to, beside a traced value: traced functions are pure",
+            f"Drop out= and use the result: y = {operation}(...). In-place operators (y += x, "
+            "where y is an array) write to an array too: use y = y + x.",
+        )
+
+
+def check_cast(operation: str, x: Any, dtype: DType, casting: str) -> Any:
+    """``x`` in another dtype, if NumPy's casting rule allows it."""
+    if not np.can_cast(dtype_of(x), dtype, casting):  # type: ignore[arg-type]
+        raise error(
+            ArgumentTypeError,
+            operation,
+            f"got {dtype_of(x)}, which does not cast to {dtype} under casting={casting!r}",
+            "Convert it with astype, or give another casting.",
+        )
+    return convert(x, dtype)

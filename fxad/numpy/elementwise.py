@@ -1,0 +1,127 @@
+"""Builders of ufuncs: a public function from NumPy's ufunc, a primitive and a line of what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fxad.core.primitive import Primitive
+from fxad.core.source import error
+from fxad.errors import ArgumentValueError, DtypeError
+from fxad.numpy.dispatch import TABLE, check_cast, dispatching, refuse_out, strong
+from fxad.numpy.nested import NESTED, array_of
+
+Operation = Primitive | Callable[..., Any]
+
+_OPTIONS = frozenset({"where", "dtype", "casting", "order", "subok", "signature"})
+
+_DOCUMENTATION = """{summary}
+
+Args:
+  {args}
+  out, where, dtype, casting: as for ``numpy.{name}``; with traced operands no out and no where.
+
+Returns:
+  {returns} of the dtype that ``numpy.{name}`` gives; never weak.
+
+Example:
+  >>> import fxad.numpy as fnp
+  >>> {example}
+  {result}
+"""
+_OPERANDS = {
+    1: "x: array or number of any shape.",
+    2: "x1, x2: arrays or numbers, whose shapes broadcast against each other.",
+}
+
+
+def ufunc(
+    numpy_ufunc: Any, operation: Operation, summary: str, example: str, result: str
+) -> Callable[..., Any]:
+    """The public function with NumPy's name, semantics and keywords.
+
+    Args:
+      numpy_ufunc: the ufunc that plain arrays are handed to.
+      operation: a primitive, or a function, of the operands.
+      summary: one line of documentation.
+      example: the operands of an example.
+      result: what the example prints, as lists.
+    """
+    name, arity = numpy_ufunc.__name__, numpy_ufunc.nin
+    bind: Callable[..., Any] = operation
+    if isinstance(operation, Primitive):
+        bind = operation.bind
+        if operation.keeps_weak:
+            bind = _strengthened(bind)
+    implementation = _binary(numpy_ufunc, bind) if arity == 2 else _unary(numpy_ufunc, bind)
+    implementation.__name__ = implementation.__qualname__ = name
+    implementation.__module__ = "fxad.numpy.ufuncs"
+    TABLE[numpy_ufunc] = implementation
+    call = f"fnp.{name}({example})"
+    single = numpy_ufunc.nout == 1
+    implementation.__doc__ = _DOCUMENTATION.format(
+        summary=summary,
+        args=_OPERANDS[arity],
+        name=name,
+        returns="An array of their shape" if single else "Two arrays of their shape",
+        example=f"{call}.tolist()" if single else f"[y.tolist() for y in {call}]",
+        result=result,
+    )
+    return dispatching(numpy_ufunc, implementation)
+
+
+def _strengthened(bind: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args: strong(bind(*args))
+
+
+def _unary(numpy_ufunc: Any, bind: Callable[..., Any]) -> Callable[..., Any]:
+    def implementation(x: Any, /, out: Any = None, **options: Any) -> Any:
+        if type(x) in NESTED:
+            x = array_of(x)
+        if out is not None or options:
+            (x,) = _prepare(numpy_ufunc, (x,), out, options)
+        return bind(x)
+
+    return implementation
+
+
+def _binary(numpy_ufunc: Any, bind: Callable[..., Any]) -> Callable[..., Any]:
+    def implementation(x1: Any, x2: Any, /, out: Any = None, **options: Any) -> Any:
+        if type(x1) in NESTED:
+            x1 = array_of(x1)
+        if type(x2) in NESTED:
+            x2 = array_of(x2)
+        if out is not None or options:
+            x1, x2 = _prepare(numpy_ufunc, (x1, x2), out, options)
+        return bind(x1, x2)
+
+    return implementation
+
+
+def _prepare(numpy_ufunc: Any, args: tuple[Any, ...], out: Any, options: dict[str, Any]) -> Any:
+    """The operands, cast as a ufunc's keywords say."""
+    name = numpy_ufunc.__name__
+    unknown = options.keys() - _OPTIONS
+    if unknown:
+        raise TypeError(f"{name}() got an unexpected keyword argument {min(unknown)!r}")
+    refuse_out(name, out)
+    if options.get("where", True) is not True:
+        raise error(
+            ArgumentValueError,
+            name,
+            "got where=, which leaves the other elements undefined, beside a traced value",
+            f"Choose what they shall be: fnp.where(mask, fnp.{name}(...), otherwise).",
+        )
+    if options.get("signature") is not None:
+        raise error(ArgumentValueError, name, "got signature= beside a traced value", "Use dtype=.")
+    if options.get("dtype") is None:
+        return args
+    dtype = np.dtype(options["dtype"])
+    if all(loop.endswith("?") for loop in numpy_ufunc.types if not loop.startswith(("O", "m"))):
+        if dtype.kind == "b":
+            return args
+        raise error(DtypeError, name, f"got dtype={dtype}, wanted bool, which its results are")
+    casting = options.get("casting") or "same_kind"
+    return tuple(check_cast(name, x, dtype, casting) for x in args)

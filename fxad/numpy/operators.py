@@ -1,0 +1,130 @@
+"""Python's operators on tracers."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import fxad.ops.elementwise as ops
+from fxad.core.aval import PYTHON_SCALARS, is_value
+from fxad.core.trace import Tracer
+from fxad.numpy.nested import NESTED, array_of
+from fxad.ops.base import dtype_of
+from fxad.ops.contraction import matmul
+from fxad.transforms.jvp import JVPTracer
+
+#: What an operator binds without a further look; the rest is looked at.
+_OPERANDS: set[type] = {np.ndarray, JVPTracer, *np.sctypeDict.values(), *PYTHON_SCALARS}
+
+Bind = Callable[[Any, Any], Any]
+
+
+def _other(x: Any) -> Any:
+    """The other operand as a value, or NotImplemented for what is none."""
+    if type(x) in NESTED:
+        return array_of(x)
+    if not is_value(x):
+        return NotImplemented
+    _OPERANDS.add(type(x))
+    return x
+
+
+def _forward(bind: Bind) -> Callable[[Any, Any], Any]:
+    def operator(self: Any, other: Any) -> Any:
+        if type(other) not in _OPERANDS:
+            other = _other(other)
+            if other is NotImplemented:
+                return other
+        return bind(self, other)
+
+    return operator
+
+
+def _reflected(bind: Bind) -> Callable[[Any, Any], Any]:
+    def operator(self: Any, other: Any) -> Any:
+        if type(other) not in _OPERANDS:
+            other = _other(other)
+            if other is NotImplemented:
+                return other
+        return bind(other, self)
+
+    return operator
+
+
+def _power(self: Any, other: Any, modulus: Any = None) -> Any:
+    if type(other) is int and modulus is None:
+        return ops.pow(self, other) if self.dtype.kind == "b" else ops.integer_pow(self, other)
+    return NotImplemented if modulus is not None else _general_power(self, other)
+
+
+_general_power = _forward(ops.pow)
+
+
+def _divmod(x: Any, y: Any) -> tuple[Any, Any]:
+    return ops.floor_divide(x, y), ops.remainder(x, y)
+
+
+def _iterate(self: Any) -> Iterator[Any]:
+    if not self.shape:
+        raise TypeError("iteration over a 0-d array")
+    return (self[i] for i in range(self.shape[0]))
+
+
+def _positive(self: Any) -> Any:
+    return ops.add(self, 0) if dtype_of(self).kind in "iu" else self
+
+
+def _contains(self: Any, value: Any) -> bool:
+    hits = ops.eq(self, value)
+    return builtins.any(hits.ravel())
+
+
+_BINARY: dict[str, Bind] = {
+    "add": ops.add,
+    "sub": ops.sub,
+    "mul": ops.mul,
+    "truediv": ops.div,
+    "floordiv": ops.floor_divide,
+    "mod": ops.remainder,
+    "divmod": _divmod,
+    "pow": ops.pow,
+    "matmul": matmul,
+    "and": ops.and_,
+    "or": ops.or_,
+    "xor": ops.xor,
+    "lshift": ops.shift_left,
+    "rshift": ops.shift_right,
+}
+_COMPARISONS: dict[str, Bind] = {
+    "eq": ops.eq,
+    "ne": ops.ne,
+    "lt": ops.lt,
+    "le": ops.le,
+    "gt": ops.gt,
+    "ge": ops.ge,
+}
+_OTHERS: dict[str, Callable[..., Any]] = {
+    "neg": ops.neg,
+    "pos": _positive,
+    "abs": ops.abs_,
+    "invert": ops.not_,
+    "iter": _iterate,
+    "contains": _contains,
+}
+
+
+def _install() -> None:
+    for name, bind in _BINARY.items():
+        setattr(Tracer, f"__{name}__", _forward(bind))
+        setattr(Tracer, f"__r{name}__", _reflected(bind))
+    for name, bind in _COMPARISONS.items():
+        setattr(Tracer, f"__{name}__", _forward(bind))
+    for name, function in _OTHERS.items():
+        setattr(Tracer, f"__{name}__", lambda self, *args, f=function: f(self, *args))
+    Tracer.__pow__ = _power  # type: ignore[attr-defined]
+
+
+_install()

@@ -1,0 +1,90 @@
+"""The protocols by which NumPy and CuPy ask tracers: their own functions work on traced values."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import fxad.numpy.operators
+import fxad.numpy.ufuncs as ufuncs
+from fxad.core.aval import describe
+from fxad.core.source import error
+from fxad.core.trace import Tracer
+from fxad.errors import ArgumentTypeError, ArgumentValueError, TracerAssignmentError
+from fxad.numpy.dispatch import TABLE, refuse_out
+from fxad.numpy.nested import NESTED, array_of
+from fxad.ops.base import reshape, shape_of
+
+
+def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """NumPy's ufuncs, and the operators of ndarrays beside a tracer."""
+    implementation = TABLE.get(ufunc)
+    if implementation is None:
+        raise error(
+            ArgumentTypeError,
+            ufunc.__name__,
+            f"got {describe(self)} while it is traced, and fxad has no such function",
+            "Write it with the functions of fxad.numpy, or leave the transformed function.",
+        )
+    if method == "__call__":
+        return implementation(*inputs, **kwargs)
+    return _method(ufunc, method)(*inputs, **kwargs)
+
+
+def _method(ufunc: Any, method: str) -> Any:
+    if method == "outer":
+        return lambda x, y, **kwargs: outer(ufunc, x, y, **kwargs)
+    function = _METHODS.get((method, ufunc))
+    if function is not None:
+        return function
+    if method == "at":
+        raise error(
+            TracerAssignmentError,
+            f"{ufunc.__name__}.at",
+            "got a traced value and an operation in place, wanted a pure function",
+            f"Write x = fnp.at(x)[index].{ufunc.__name__}(values).",
+        )
+    raise error(
+        ArgumentTypeError,
+        f"{ufunc.__name__}.{method}",
+        "got a traced value, for which fxad has no such method",
+        "Write it with the functions of fxad.numpy.",
+    )
+
+
+def outer(ufunc: Any, x: Any, y: Any, **kwargs: Any) -> Any:
+    """A ufunc of all pairs of elements."""
+    x, y = (array_of(v) if type(v) in NESTED else v for v in (x, y))
+    return TABLE[ufunc](reshape(x, shape_of(x) + (1,) * len(shape_of(y))), y, **kwargs)
+
+
+_METHODS: dict[tuple[str, Any], Any] = {}
+
+
+def _array_function(
+    self: Any, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """NumPy's other functions."""
+    implementation = TABLE.get(function)
+    if implementation is None:
+        name = f"{function.__module__}.{function.__name__}"
+        raise error(
+            ArgumentTypeError,
+            function.__name__,
+            f"got {describe(self)} while it is traced, and fxad has no rule for {name}",
+            "Write it with the functions of fxad.numpy, or leave the transformed function.",
+        )
+    return implementation(*args, **kwargs)
+
+
+def _array_namespace(self: Any, *, api_version: str | None = None) -> ModuleType:
+    """The functions of the array API standard for tracers."""
+    return sys.modules["fxad.numpy"]
+
+
+Tracer.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]
+Tracer.__array_function__ = _array_function  # type: ignore[attr-defined]
+Tracer.__array_namespace__ = _array_namespace  # type: ignore[attr-defined]

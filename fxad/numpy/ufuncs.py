@@ -1,0 +1,228 @@
+"""NumPy's ufuncs: one entry each."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import fxad.ops.elementwise as ops
+from fxad.core.source import error
+from fxad.errors import DtypeError
+from fxad.numpy.dispatch import FLOAT64, inexact
+from fxad.numpy.elementwise import ufunc
+from fxad.ops.base import convert, dtype_of
+
+
+def _positive(x: Any) -> Any:
+    if dtype_of(x).kind == "b":
+        raise error(DtypeError, "positive", "got bool, wanted numbers")
+    return ops.add(x, 0) if dtype_of(x).kind in "iu" else convert(x, dtype_of(x))
+
+
+def _fabs(x: Any) -> Any:
+    if dtype_of(x).kind == "c":
+        raise error(DtypeError, "fabs", "got complex numbers, wanted real ones", "Use abs.")
+    return ops.abs_(inexact(x))
+
+
+def _float_power(x1: Any, x2: Any) -> Any:
+    dtype = np.result_type(dtype_of(x1), dtype_of(x2), FLOAT64)
+    return ops.pow(convert(x1, dtype), convert(x2, dtype))
+
+
+def _to_degrees(x: Any) -> Any:
+    return ops.mul(inexact(x), 180 / math.pi)
+
+
+def _to_radians(x: Any) -> Any:
+    return ops.mul(inexact(x), math.pi / 180)
+
+
+def _divmod(x1: Any, x2: Any) -> Any:
+    return ops.floor_divide(x1, x2), ops.remainder(x1, x2)
+
+
+def _modf(x: Any) -> Any:
+    x = inexact(x)
+    whole = ops.trunc(x)
+    fraction = ops.select(ops.isinf(x), ops.mul(0.0, ops.sign(x)), ops.sub(x, whole))
+    return ops.copysign(fraction, x), whole
+
+
+# Arithmetic ------------------------------------------------------------------------------------
+
+add = ufunc(np.add, ops.add_p, "Sum, element by element.", "[1, 2], 3", "[4, 5]")
+subtract = ufunc(np.subtract, ops.sub_p, "Difference, element by element.", "[1, 2], 3", "[-2, -1]")
+multiply = ufunc(np.multiply, ops.mul_p, "Product, element by element.", "[1, 2], 3", "[3, 6]")
+divide = ufunc(np.divide, ops.div_p, "Quotient as a float.", "[1, 2], 4", "[0.25, 0.5]")
+true_divide = divide
+floor_divide = ufunc(
+    np.floor_divide, ops.floor_divide_p, "Quotient rounded down.", "[7, -7], 2", "[3, -4]"
+)
+remainder = ufunc(
+    np.remainder,
+    ops.remainder_p,
+    "Remainder of the division rounded down: it has the sign of the divisor.",
+    "[7, -7], 4",
+    "[3, 1]",
+)
+mod = remainder
+fmod = ufunc(
+    np.fmod,
+    ops.fmod_p,
+    "Remainder of the division rounded toward zero: it has the sign of the dividend.",
+    "[7.0, -7.0], 4.0",
+    "[3.0, -3.0]",
+)
+divmod = ufunc(
+    np.divmod, _divmod, "Quotient rounded down, and remainder.", "[7, -7], 4", "[[1, -2], [3, 1]]"
+)
+negative = ufunc(np.negative, ops.neg_p, "The number with the other sign.", "[1, -2]", "[-1, 2]")
+positive = ufunc(np.positive, _positive, "The number itself.", "[1, -2]", "[1, -2]")
+power = ufunc(np.power, ops.pow_p, "The first to the power of the second.", "[2, 3], 2", "[4, 9]")
+pow = power
+float_power = ufunc(
+    np.float_power,
+    _float_power,
+    "The first to the power of the second, in float64 (complex128) at least.",
+    "[2, 3], -1",
+    "[0.5, 0.3333333333333333]",
+)
+square = ufunc(np.square, ops.square_p, "The number times itself.", "[2, 3]", "[4, 9]")
+reciprocal = ufunc(np.reciprocal, ops.reciprocal_p, "One divided by it.", "[2.0, 4.0]", "[0.5, 0.25]")
+sqrt = ufunc(np.sqrt, ops.sqrt_p, "Square root.", "[4.0, 9.0]", "[2.0, 3.0]")
+cbrt = ufunc(np.cbrt, ops.cbrt_p, "Cube root.", "[8.0]", "[2.0]")
+hypot = ufunc(
+    np.hypot, ops.hypot_p, "Hypotenuse: the square root of the sum of squares.", "3.0, [4.0]", "[5.0]"
+)
+absolute = ufunc(np.absolute, ops.abs_p, "Absolute value.", "[-1, 3 + 4j]", "[1.0, 5.0]")
+abs = absolute
+fabs = ufunc(np.fabs, _fabs, "Absolute value of real numbers, as a float.", "[-1, 2]", "[1.0, 2.0]")
+sign = ufunc(np.sign, ops.sign_p, "Sign: -1, 0 or 1; z / |z| if complex.", "[-2, 0, 5]", "[-1, 0, 1]")
+
+# Exponentials and logarithms -------------------------------------------------------------------
+
+exp = ufunc(np.exp, ops.exp_p, "Exponential function.", "[0.0]", "[1.0]")
+exp2 = ufunc(np.exp2, ops.exp2_p, "Two to the power of it.", "[0.0, 3.0]", "[1.0, 8.0]")
+expm1 = ufunc(np.expm1, ops.expm1_p, "exp(x) - 1, exact for small x.", "[0.0]", "[0.0]")
+log = ufunc(np.log, ops.log_p, "Natural logarithm.", "[1.0]", "[0.0]")
+log2 = ufunc(np.log2, ops.log2_p, "Logarithm to base 2.", "[1.0, 8.0]", "[0.0, 3.0]")
+log10 = ufunc(np.log10, ops.log10_p, "Logarithm to base 10.", "[1.0, 100.0]", "[0.0, 2.0]")
+log1p = ufunc(np.log1p, ops.log1p_p, "log(1 + x), exact for small x.", "[0.0]", "[0.0]")
+logaddexp = ufunc(
+    np.logaddexp,
+    ops.logaddexp_p,
+    "log(exp(x1) + exp(x2)) without overflow.",
+    "0.0, [-800.0]",
+    "[0.0]",
+)
+logaddexp2 = ufunc(
+    np.logaddexp2, ops.logaddexp2_p, "log2(2**x1 + 2**x2) without overflow.", "[0.0], 0.0", "[1.0]"
+)
+
+# Trigonometric and hyperbolic ------------------------------------------------------------------
+
+sin = ufunc(np.sin, ops.sin_p, "Sine of an angle in radians.", "[0.0]", "[0.0]")
+cos = ufunc(np.cos, ops.cos_p, "Cosine of an angle in radians.", "[0.0]", "[1.0]")
+tan = ufunc(np.tan, ops.tan_p, "Tangent of an angle in radians.", "[0.0]", "[0.0]")
+arcsin = ufunc(np.arcsin, ops.asin_p, "Inverse sine, from -pi/2 to pi/2.", "[0.0]", "[0.0]")
+asin = arcsin
+arccos = ufunc(np.arccos, ops.acos_p, "Inverse cosine, from 0 to pi.", "[1.0]", "[0.0]")
+acos = arccos
+arctan = ufunc(np.arctan, ops.atan_p, "Inverse tangent, from -pi/2 to pi/2.", "[0.0]", "[0.0]")
+atan = arctan
+arctan2 = ufunc(
+    np.arctan2,
+    ops.atan2_p,
+    "The angle of the point (x2, x1), from -pi to pi.",
+    "[0.0], [1.0]",
+    "[0.0]",
+)
+atan2 = arctan2
+sinh = ufunc(np.sinh, ops.sinh_p, "Hyperbolic sine.", "[0.0]", "[0.0]")
+cosh = ufunc(np.cosh, ops.cosh_p, "Hyperbolic cosine.", "[0.0]", "[1.0]")
+tanh = ufunc(np.tanh, ops.tanh_p, "Hyperbolic tangent.", "[0.0]", "[0.0]")
+arcsinh = ufunc(np.arcsinh, ops.asinh_p, "Inverse hyperbolic sine.", "[0.0]", "[0.0]")
+asinh = arcsinh
+arccosh = ufunc(np.arccosh, ops.acosh_p, "Inverse hyperbolic cosine.", "[1.0]", "[0.0]")
+acosh = arccosh
+arctanh = ufunc(np.arctanh, ops.atanh_p, "Inverse hyperbolic tangent.", "[0.0]", "[0.0]")
+atanh = arctanh
+degrees = ufunc(np.degrees, _to_degrees, "Radians as degrees.", "[0.0]", "[0.0]")
+rad2deg = ufunc(np.rad2deg, _to_degrees, "Radians as degrees.", "[0.0]", "[0.0]")
+radians = ufunc(np.radians, _to_radians, "Degrees as radians.", "[0.0]", "[0.0]")
+deg2rad = ufunc(np.deg2rad, _to_radians, "Degrees as radians.", "[0.0]", "[0.0]")
+
+# Rounding, extrema, parts of floats ------------------------------------------------------------
+
+floor = ufunc(np.floor, ops.floor_p, "Rounded down.", "[1.5, -1.5]", "[1.0, -2.0]")
+ceil = ufunc(np.ceil, ops.ceil_p, "Rounded up.", "[1.5, -1.5]", "[2.0, -1.0]")
+trunc = ufunc(np.trunc, ops.trunc_p, "Rounded toward zero.", "[1.5, -1.5]", "[1.0, -1.0]")
+rint = ufunc(np.rint, ops.rint_p, "Rounded to the nearest, halves to even.", "[1.5, 2.5]", "[2.0, 2.0]")
+maximum = ufunc(
+    np.maximum, ops.max_p, "The larger of two; NaN where one is.", "[1, 5], 3", "[3, 5]"
+)
+minimum = ufunc(
+    np.minimum, ops.min_p, "The smaller of two; NaN where one is.", "[1, 5], 3", "[1, 3]"
+)
+fmax = ufunc(np.fmax, ops.fmax_p, "The larger of two, NaN ignored.", "[1.0, fnp.nan], 3", "[3.0, 3.0]")
+fmin = ufunc(np.fmin, ops.fmin_p, "The smaller of two, NaN ignored.", "[1.0, fnp.nan], 3", "[1.0, 3.0]")
+modf = ufunc(np.modf, _modf, "Fractional and whole part.", "[1.5, -2.0]", "[[0.5, -0.0], [1.0, -2.0]]")
+copysign = ufunc(
+    np.copysign, ops.copysign_p, "The first with the sign of the second.", "[1.0, 2.0], -0.0", "[-1.0, -2.0]"
+)
+nextafter = ufunc(
+    np.nextafter, ops.nextafter_p, "The next float after the first toward the second.", "[0.0], 1.0", "[5e-324]"
+)
+spacing = ufunc(
+    np.spacing, ops.spacing_p, "The distance to the next float.", "[1.0]", "[2.220446049250313e-16]"
+)
+ldexp = ufunc(np.ldexp, ops.ldexp_p, "x1 * 2**x2, for integers x2.", "[0.5, 3.0], 2", "[2.0, 12.0]")
+heaviside = ufunc(
+    np.heaviside,
+    ops.heaviside_p,
+    "The step function: 0 below zero, x2 at zero, 1 above.",
+    "[-1.0, 0.0, 2.0], 0.5",
+    "[0.0, 0.5, 1.0]",
+)
+signbit = ufunc(np.signbit, ops.signbit_p, "Whether the sign bit is set.", "[-0.0, 1.0]", "[True, False]")
+conjugate = ufunc(np.conjugate, ops.conj_p, "Complex conjugate.", "[1 + 2j]", "[(1-2j)]")
+conj = conjugate
+
+# Comparison, logic, bits -----------------------------------------------------------------------
+
+equal = ufunc(np.equal, ops.eq_p, "Whether x1 == x2.", "[1, 2], 2", "[False, True]")
+not_equal = ufunc(np.not_equal, ops.ne_p, "Whether x1 != x2.", "[1, 2], 2", "[True, False]")
+less = ufunc(np.less, ops.lt_p, "Whether x1 < x2.", "[1, 2], 2", "[True, False]")
+less_equal = ufunc(np.less_equal, ops.le_p, "Whether x1 <= x2.", "[1, 2], 2", "[True, True]")
+greater = ufunc(np.greater, ops.gt_p, "Whether x1 > x2.", "[1, 2], 1", "[False, True]")
+greater_equal = ufunc(np.greater_equal, ops.ge_p, "Whether x1 >= x2.", "[1, 2], 1", "[True, True]")
+logical_and = ufunc(
+    np.logical_and, ops.logical_and_p, "Whether both hold.", "[True, False], True", "[True, False]"
+)
+logical_or = ufunc(
+    np.logical_or, ops.logical_or_p, "Whether one or both hold.", "[True, False], False", "[True, False]"
+)
+logical_xor = ufunc(
+    np.logical_xor, ops.logical_xor_p, "Whether just one holds.", "[True, False], True", "[False, True]"
+)
+logical_not = ufunc(np.logical_not, ops.logical_not_p, "Whether it does not hold.", "[0, 2]", "[True, False]")
+isfinite = ufunc(np.isfinite, ops.isfinite_p, "Whether it is finite.", "[1.0, fnp.inf]", "[True, False]")
+isinf = ufunc(np.isinf, ops.isinf_p, "Whether it is infinite.", "[1.0, -fnp.inf]", "[False, True]")
+isnan = ufunc(np.isnan, ops.isnan_p, "Whether it is NaN.", "[1.0, fnp.nan]", "[False, True]")
+bitwise_and = ufunc(np.bitwise_and, ops.and_p, "The bits set in both.", "[6, 5], 3", "[2, 1]")
+bitwise_or = ufunc(np.bitwise_or, ops.or_p, "The bits set in one or both.", "[6, 5], 3", "[7, 7]")
+bitwise_xor = ufunc(np.bitwise_xor, ops.xor_p, "The bits set in just one.", "[6, 5], 3", "[5, 6]")
+invert = ufunc(np.invert, ops.not_p, "All bits flipped.", "[0, 5]", "[-1, -6]")
+bitwise_not = bitwise_invert = invert
+left_shift = ufunc(np.left_shift, ops.shift_left_p, "Bits moved up.", "[1, 3], 2", "[4, 12]")
+bitwise_left_shift = left_shift
+right_shift = ufunc(np.right_shift, ops.shift_right_p, "Bits moved down.", "[4, 15], 2", "[1, 3]")
+bitwise_right_shift = right_shift
+bitwise_count = ufunc(
+    np.bitwise_count, ops.population_count_p, "How many bits of |x| are set.", "[7, 8]", "[3, 1]"
+)
+gcd = ufunc(np.gcd, ops.gcd_p, "Greatest common divisor.", "[12, 9], 8", "[4, 1]")
+lcm = ufunc(np.lcm, ops.lcm_p, "Least common multiple.", "[4, 6], 10", "[20, 30]")
