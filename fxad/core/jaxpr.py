@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -156,6 +156,44 @@ def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
     return [read(v) for v in jaxpr.outvars]
 
 
+_executor: list[Callable[..., list[Any]]] = []
+
+
+def set_executor(executor: Callable[..., list[Any]]) -> None:
+    """The compiler registers here what runs a closed jaxpr on values."""
+    _executor[:] = [executor]
+
+
+def execute(closed: ClosedJaxpr, *args: Any) -> list[Any]:
+    """Runs a jaxpr on values: by the compiler's executor where there is one."""
+    return _executor[0](closed, *args) if _executor else closed(*args)
+
+
+def dce_jaxpr(jaxpr: Jaxpr, keep: Sequence[bool] | None = None) -> Jaxpr:
+    """Leaves out the outputs that are not kept, and equations whose results nothing reads."""
+    outvars = jaxpr.outvars
+    if keep is not None:
+        outvars = tuple(v for v, k in zip(outvars, keep, strict=True) if k)
+    live = {v for v in outvars if isinstance(v, Var)}
+    eqns = []
+    for eqn in reversed(jaxpr.eqns):
+        if any(v in live for v in eqn.outvars):
+            eqns.append(eqn)
+            live.update(v for v in eqn.invars if isinstance(v, Var))
+    return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns[::-1], outvars)
+
+
+def axis_names(jaxpr: Jaxpr | ClosedJaxpr) -> tuple[Any, ...]:
+    """The names of the batched axes that a jaxpr's collectives speak of."""
+    found: dict[Any, None] = {}
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.collective:
+            found.update(dict.fromkeys(eqn.params["axis_name"]))
+        for inner in sub_jaxprs(eqn.params):
+            found.update(dict.fromkeys(axis_names(inner)))
+    return tuple(found)
+
+
 def sub_jaxprs(params: dict[str, Any]) -> Iterator[Jaxpr | ClosedJaxpr]:
     """The jaxprs that the parameters of a higher-order primitive hold."""
     for value in params.values():
@@ -251,7 +289,7 @@ def print_jaxpr(jaxpr: Jaxpr, indent: int = 0) -> str:
 
 
 def _print_params(params: dict[str, Any], indent: int) -> str:
-    shown = {k: v for k, v in params.items() if v is not None}
+    shown = {k: v for k, v in params.items() if v is not None and v != () and v is not False}
     if not shown:
         return ""
     if any(True for _ in sub_jaxprs(shown)):

@@ -24,10 +24,13 @@ class Primitive:
         for zero or for operands that are not linear; ``is_linear(arg)`` tells which ones are.
       batch: ``batch(size, args, dims, **params) -> (out, out_dim)``, a dim of ``None`` is unbatched.
       linearize: as ``jvp``, for primitives which carry jaxprs: tangents are to be recorded.
+      split: ``split(args, linear, **params) -> out``: for primitives which carry jaxprs of which
+        only a part is linear in the operands that ``linear`` marks: binds the two parts apart.
       stage: ``stage(trace, args, params) -> out``: for primitives that carry Python functions.
       cost: ``cost(avals, params) -> (flops, bytes)``.
       scalar: the expression of one element that both printers of codegen read; fusable if given.
       keeps_weak: Python numbers alone stay weak, as Python's own operators leave them.
+      inlines: the parameter whose jaxpr may stand in the place of the call when it is compiled.
       collective: ``params["axis_name"]`` names a batched axis, seen even by unbatched operands.
     """
 
@@ -39,11 +42,13 @@ class Primitive:
         "transpose",
         "batch",
         "linearize",
+        "split",
         "stage",
         "cost",
         "scalar",
         "multiple_results",
         "keeps_weak",
+        "inlines",
         "collective",
         "differentiable",
     )
@@ -59,17 +64,19 @@ class Primitive:
         cost: Rule,
         transpose: Rule | None = None,
         linearize: Rule | None = None,
+        split: Rule | None = None,
         stage: Rule | None = None,
         scalar: Any = None,
         multiple_results: bool = False,
         keeps_weak: bool = False,
+        inlines: str | None = None,
         collective: bool = False,
     ) -> None:
         self.name, self.abstract, self.impl, self.jvp = name, abstract, impl, jvp
         self.batch, self.cost, self.transpose = batch, cost, transpose
-        self.linearize, self.stage, self.scalar = linearize, stage, scalar
+        self.linearize, self.split, self.stage, self.scalar = linearize, split, stage, scalar
         self.multiple_results, self.keeps_weak = multiple_results, keeps_weak
-        self.collective = collective
+        self.inlines, self.collective = inlines, collective
         self.differentiable = jvp is not None
 
     def bind(self, /, *args: Any, **params: Any) -> Any:

@@ -193,7 +193,14 @@ class Tracer:
         return self
 
 
-Resolver = Callable[[tuple[Any, ...]], tuple[Any, tuple[Any, ...]]]
+Resolver = Callable[[tuple[Any, ...], str], tuple[Any, tuple[Any, ...]]]
+
+
+def _plain_numpy(args: tuple[Any, ...], operation: str) -> tuple[Any, tuple[Any, ...]]:
+    """What resolves operands until the backends have registered: NumPy alone."""
+    if not all(isinstance(a, np.ndarray) or type(a) in PYTHON_SCALARS for a in args):
+        raise TypeError(f"[{operation}] got {', '.join(map(describe, args))}, wanted arrays")
+    return np, args
 
 
 class EvalTrace(Trace):
@@ -205,14 +212,16 @@ class EvalTrace(Trace):
     #: Operand types that the NumPy namespace takes as they are.
     numpy_types = frozenset({np.ndarray, *np.sctypeDict.values(), *PYTHON_SCALARS})
     namespace: Any = np
-    resolve: Resolver | None = None
+    resolve: Resolver = staticmethod(_plain_numpy)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         xp, types = self.namespace, self.numpy_types
         for a in args:
             if type(a) not in types:
-                xp, args = self._resolve(primitive, args)
+                xp, args = self.home(args, primitive.name)
                 break
+        if not args:
+            xp, args = self.home(args, primitive.name)
         if args and type(args[0]) in PYTHON_SCALARS:
             weak = _eval_weak(primitive, xp, args, params)
             if weak is not None:
@@ -224,13 +233,12 @@ class EvalTrace(Trace):
             primitive.abstract(*map(aval_of, args), **params)
             raise
 
-    def _resolve(self, primitive: Primitive, args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+    def home(self, args: tuple[Any, ...], operation: str) -> tuple[Any, tuple[Any, ...]]:
+        """The namespace in which the operands live, and the operands there."""
         for a in args:
             if isinstance(a, Tracer):
-                raise leaked(primitive.name, a)
-        if self.resolve is None:
-            raise TypeError(f"[{primitive.name}] got {', '.join(map(describe, args))}")
-        return self.resolve(args)
+                raise leaked(operation, a)
+        return self.resolve(args, operation)
 
 
 def _eval_weak(

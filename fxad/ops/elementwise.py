@@ -516,6 +516,8 @@ def select(condition: Any, on_true: Any, on_false: Any) -> Any:
     return select_p.bind(condition, on_false, on_true)
 
 
+stop_gradient_p = unary("stop_gradient", impl=lambda xp, x: x, keeps_weak=True, scalar="identity")
+
 # Comparison, logic, bits: no derivative --------------------------------------------------------
 
 eq_p = elementwise("eq", impl=lambda xp, x, y: xp.equal(x, y), scalar="eq")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import fxad.tree as tree
-from fxad.core.aval import aval_of, describe, is_value
+from fxad.core.aval import PYTHON_SCALARS, aval_of, describe, is_value, weak_dtype
 from fxad.core.source import error
 from fxad.core.staging import check_output
 from fxad.core.trace import EVAL, Tracer, current_trace
@@ -46,7 +46,7 @@ def flatten_outputs(transformation: str, out: Any) -> tuple[list[Any], Any]:
 
 
 def own(outputs: Sequence[Any], inputs: Sequence[Any] = ()) -> list[Any]:
-    """Outputs that are the user's own: writable, and no alias of inputs or of one another.
+    """Outputs that are the user's own arrays: writable, no alias of inputs or of one another.
 
     Inside an enclosing transformation nothing is copied: its own end will do it.
     """
@@ -55,7 +55,9 @@ def own(outputs: Sequence[Any], inputs: Sequence[Any] = ()) -> list[Any]:
     taken = {id(x) for x in inputs}
     owned = []
     for x in outputs:
-        if id(x) in taken or (not isinstance(x, np.generic) and _is_borrowed(x)):
+        if type(x) in PYTHON_SCALARS:
+            x = weak_dtype(type(x)).type(x)
+        elif id(x) in taken or (not isinstance(x, np.generic) and _is_borrowed(x)):
             x = x.copy() if hasattr(x, "copy") else x
         taken.add(id(x))
         owned.append(x)

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from fxad.core.aval import ShapedArray, aval_of, float0, tangent_aval
-from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var, dce_jaxpr
 from fxad.core.primitive import Primitive
 from fxad.core.staging import JaxprTrace, stage
 from fxad.core.trace import (
@@ -82,6 +82,8 @@ class TapeTrace(Trace):
             return self.parent.process(primitive, args, params)  # type: ignore[union-attr]
         if primitive.transpose is None:
             raise nonlinear(primitive.name)
+        if primitive.split is not None and not params["linear"]:
+            return primitive.split(args, [type(a) is Node for a in operands], **params)
         aval = primitive.abstract(*map(aval_of, args), **params)
         node = Node(aval, primitive, tuple(operands), params)
         if not primitive.multiple_results:
@@ -219,6 +221,36 @@ def tape_jaxpr(
     return jaxpr, [value for _, value in values]
 
 
+def split_jaxpr(
+    closed: ClosedJaxpr, linear: Sequence[bool]
+) -> tuple[ClosedJaxpr, ClosedJaxpr, list[bool]]:
+    """Splits a jaxpr into what does not depend on the linear inputs and what does.
+
+    Returns the jaxpr ``other inputs -> other outputs, residuals``, the linear jaxpr
+    ``residuals, linear inputs -> linear outputs``, and which outputs are linear.
+    """
+    trace = JaxprTrace(current_trace(), "linearize")
+    fixed = [
+        None if is_lin else trace.argument(aval)
+        for aval, is_lin in zip(closed.in_avals, linear, strict=True)
+    ]
+
+    def body() -> tuple[ClosedJaxpr, ClosedJaxpr, list[bool]]:
+        tape = TapeTrace(current_trace())
+        inputs = [
+            tape.input(aval) if x is None else x
+            for x, aval in zip(fixed, closed.in_avals, strict=True)
+        ]
+        outs = within(tape, closed, *inputs)
+        nodes = [tape.node_of(y) for y in outs]
+        jaxpr, residuals = tape_jaxpr([tape.node_of(x) for x in inputs], nodes)
+        known = [y for y, node in zip(outs, nodes, strict=True) if node is None]
+        forward = trace.finish([x for x in fixed if x is not None], known + residuals)
+        return forward, ClosedJaxpr(jaxpr), [node is not None for node in nodes]
+
+    return within(trace, body)
+
+
 def linearize_jaxpr(
     closed: ClosedJaxpr, nonzero: Sequence[bool]
 ) -> tuple[ClosedJaxpr, ClosedJaxpr, list[bool]]:
@@ -239,19 +271,21 @@ def linearize_jaxpr(
     return within(trace, body)
 
 
-def transpose_jaxpr(closed: ClosedJaxpr, linear: Sequence[bool]) -> tuple[ClosedJaxpr, list[bool]]:
+def transpose_jaxpr(
+    closed: ClosedJaxpr, linear: Sequence[bool], given: Sequence[bool]
+) -> tuple[ClosedJaxpr, list[bool]]:
     """Transposes a jaxpr that is linear in some of its inputs.
 
     It is replayed on a tape: what does not depend on the linear inputs stays an ordinary
-    computation. Returns the jaxpr ``other inputs, cotangents -> nonzero cotangents of the linear
-    inputs``, and which of them those are.
+    computation. Returns the jaxpr ``other inputs, given cotangents -> nonzero cotangents of the
+    linear inputs``, and which of them those are.
     """
     found: list[list[bool]] = []
     fixed_avals = [a for a, is_lin in zip(closed.in_avals, linear, strict=True) if not is_lin]
 
     def transposed(*args: Any) -> list[Any]:
         tape = TapeTrace(current_trace())
-        fixed = iter(args[: len(fixed_avals)])
+        fixed, cts = iter(args[: len(fixed_avals)]), iter(args[len(fixed_avals) :])
         inputs = [
             tape.input(aval) if is_lin else next(fixed)
             for aval, is_lin in zip(closed.in_avals, linear, strict=True)
@@ -259,10 +293,10 @@ def transpose_jaxpr(closed: ClosedJaxpr, linear: Sequence[bool]) -> tuple[Closed
         outs = within(tape, closed, *inputs)
         nodes = [tape.node_of(y) for y in outs]
         in_nodes = [x.node for x, is_lin in zip(inputs, linear, strict=True) if is_lin]
-        results = backward(nodes, args[len(fixed_avals) :], in_nodes)
+        results = backward(nodes, [next(cts) if g else None for g in given], in_nodes)
         found.append([ct is not None for ct in results])
         return [ct for ct in results if ct is not None]
 
-    out_avals = [aval.strong() for aval in closed.out_avals]
-    return stage(transposed, fixed_avals + out_avals, "transpose"), found[0]
-
+    out_avals = [a.strong() for a, g in zip(closed.out_avals, given, strict=True) if g]
+    staged = stage(transposed, fixed_avals + out_avals, "transpose")
+    return ClosedJaxpr(dce_jaxpr(staged.jaxpr), staged.consts), found[0]

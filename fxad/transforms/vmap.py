@@ -41,19 +41,30 @@ class BatchTracer(Tracer):
 register_tracer(BatchTracer)
 
 
+class AxisSize(int):
+    """The size of a batch, which knows the name of its axis."""
+
+    name: Any
+
+    def __new__(cls, size: int, name: Any = None) -> AxisSize:
+        self = super().__new__(cls, size)
+        self.name = name
+        return self
+
+
 class BatchTrace(Trace):
     """Asks primitives for their ``batch``."""
 
-    __slots__ = ("size", "axis_name")
+    __slots__ = ("size",)
     transformation = "vmap"
 
     def __init__(self, parent: Trace, size: int, axis_name: Any = None) -> None:
         super().__init__(parent)
-        self.size, self.axis_name = size, axis_name
+        self.size = AxisSize(size, axis_name)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         values, dims = list(args), [None] * len(args)
-        active = primitive.collective and self.axis_name in params["axis_name"]
+        active = primitive.collective and self.size.name in params["axis_name"]
         for i, a in enumerate(args):
             if type(a) is BatchTracer and a.trace is self:
                 values[i], dims[i] = a.value, a.dim
@@ -61,8 +72,7 @@ class BatchTrace(Trace):
         parent: Any = self.parent
         if not active:
             return parent.process(primitive, args, params)
-        size = (self.size, self.axis_name) if primitive.collective else self.size
-        out, dim = under(parent, primitive.batch, size, values, dims, **params)
+        out, dim = under(parent, primitive.batch, self.size, values, dims, **params)
         if not primitive.multiple_results:
             return out if dim is None else BatchTracer(self, out, dim)
         return [
@@ -80,8 +90,8 @@ def axis_sizes(trace: Trace) -> dict[Any, int]:
     """The named axes that the enclosing ``vmap`` calls have, and their sizes."""
     found: dict[Any, int] = {}
     for t in trace.ancestors():
-        if isinstance(t, BatchTrace) and t.axis_name is not None:
-            found.setdefault(t.axis_name, t.size)
+        if isinstance(t, BatchTrace) and t.size.name is not None:
+            found.setdefault(t.size.name, int(t.size))
     return found
 
 
@@ -111,10 +121,9 @@ def batch_flat(
     size: int,
     values: Sequence[Any],
     dims: Sequence[int | None],
-    axis_name: Any = None,
 ) -> tuple[list[Any], list[int | None]]:
     """Batched outputs, and their batch axes, of a function of flat arguments."""
-    trace = BatchTrace(current_trace(), size, axis_name)
+    trace = BatchTrace(current_trace(), size, getattr(size, "name", None))
     args = [x if d is None else BatchTracer(trace, x, d) for x, d in zip(values, dims, strict=True)]
     outs = [trace.split(y) for y in within(trace, fun, *args)]
     return [y for y, _ in outs], [d for _, d in outs]

@@ -1,0 +1,406 @@
+"""``jit``: a function is traced once for each signature, and runs as a program from then on."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fxad import config, tree
+from fxad.compiler.program import run
+from fxad.control.call import bind_call, call_primitive
+from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, describe
+from fxad.core.jaxpr import ClosedJaxpr
+from fxad.core.source import error
+from fxad.core.staging import JaxprTrace, hoist, stage
+from fxad.core.trace import EVAL, Tracer, current_trace
+from fxad.errors import ArgumentTypeError, ArgumentValueError
+from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs, own
+from fxad.transforms.vmap import axis_sizes
+
+jit_p = call_primitive("jit", inlines="jaxpr")
+
+_all_caches: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class _Traced:
+    """What one tracing gave: the jaxpr, its constants, and the structure of the output."""
+
+    __slots__ = ("closed", "consts", "out_structure")
+
+    def __init__(self, closed: ClosedJaxpr, consts: list[Any], out_structure: Any) -> None:
+        self.closed, self.consts, self.out_structure = closed, consts, out_structure
+
+
+class _Cache(dict[Any, _Traced]):
+    """The traced programs of one jitted function."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+def clear_caches() -> None:
+    """Forgets every traced and compiled program of the process.
+
+    Example:
+      >>> import fxad
+      >>> fxad.clear_caches()
+    """
+    for cache in list(_all_caches):
+        cache.clear()
+
+
+def trace_function(
+    fun: Callable[..., Any],
+    structure: Any,
+    avals: Sequence[ShapedArray],
+    fixed: dict[int, Any],
+    fixed_names: dict[str, Any],
+    transformation: str = "jit",
+) -> _Traced:
+    """Stages a function of ``(args, kwargs)``; static arguments go back to their places."""
+    out_structures: list[Any] = []
+
+    def flat(*leaves: Any) -> list[Any]:
+        dynamic, kwargs = tree.unflatten(structure, leaves)
+        given = iter(dynamic)
+        count = len(dynamic) + len(fixed)
+        args = [fixed[i] if i in fixed else next(given) for i in range(count)]
+        outs, out_structure = flatten_outputs(transformation, fun(*args, **kwargs, **fixed_names))
+        out_structures.append(out_structure)
+        return outs
+
+    closed, consts = hoist(stage(flat, avals, transformation))
+    return _Traced(closed, consts, out_structures[0])
+
+
+def _as_tuple(value: Any, kind: type) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, kind) else tuple(value)
+
+
+def _named_parameters(fun: Callable[..., Any]) -> list[str] | None:
+    """The names of the positional parameters, where the signature can be read."""
+    try:
+        parameters = inspect.signature(fun).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in parameters if p.kind in kinds]
+
+
+class _Statics:
+    """Which arguments are static, by position and by name."""
+
+    def __init__(self, fun: Callable[..., Any], argnums: Any, argnames: Any) -> None:
+        numbers, names = list(_as_tuple(argnums, int)), list(_as_tuple(argnames, str))
+        parameters = _named_parameters(fun)
+        self._check(fun, numbers, names)
+        if parameters is not None:
+            # Either one implies the other, as a caller may pass the argument both ways.
+            numbers += [parameters.index(n) for n in names if n in parameters]
+            names += [parameters[n] for n in numbers if -len(parameters) <= n < len(parameters)]
+        self.numbers, self.names = tuple(dict.fromkeys(numbers)), frozenset(names)
+
+    def _check(self, fun: Callable[..., Any], numbers: list[Any], names: list[Any]) -> None:
+        if not all(isinstance(n, int | np.integer) for n in numbers):
+            raise error(
+                ArgumentTypeError, "jit", f"got static_argnums={numbers!r}, wanted integers"
+            )
+        if not all(isinstance(n, str) for n in names):
+            raise error(
+                ArgumentTypeError, "jit", f"got static_argnames={names!r}, wanted strings"
+            )
+        parameters = inspect.signature(fun).parameters if _named_parameters(fun) else None
+        if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return
+        for name in names:
+            if name not in parameters:
+                raise error(
+                    ArgumentValueError,
+                    "jit",
+                    f"got static_argnames={name!r} for a function with the parameters "
+                    f"{list(parameters)}",
+                )
+
+    def split(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any], dict[int, Any], dict[str, Any]]:
+        """Arguments that are traced, by position and name, and those that are not."""
+        count = len(args)
+        fixed = {n % count: args[n % count] for n in self.numbers if -count <= n < count}
+        fixed_names = {k: v for k, v in kwargs.items() if k in self.names}
+        for where, value in [*fixed.items(), *fixed_names.items()]:
+            try:
+                hash(value)
+            except TypeError:
+                raise error(
+                    ArgumentValueError,
+                    "jit",
+                    f"got the static argument {where!r} of type {type(value).__name__}, which "
+                    "cannot be hashed, wanted a hashable value: it is a key of the trace cache",
+                    "Pass a tuple for a list, or do not make the argument static.",
+                ) from None
+        dynamic = tuple(a for i, a in enumerate(args) if i not in fixed) if fixed else args
+        rest = {k: v for k, v in kwargs.items() if k not in fixed_names} if fixed_names else kwargs
+        return dynamic, rest, fixed, fixed_names
+
+
+def _typed(values: Iterable[tuple[Any, Any]]) -> tuple[Any, ...]:
+    """Static values as a key: 1, 1.0 and True are different programs."""
+    return tuple((where, type(value), value) for where, value in values)
+
+
+def jit(
+    fun: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+    donate_argnums: int | Sequence[int] | None = None,
+    inline: bool = False,
+) -> Callable[..., Any]:
+    """A function that is traced once for each signature and runs as a program from then on.
+
+    The signature is the structure of the arguments, their shapes and dtypes, the values of static
+    arguments, and the settings. The function must be pure: what it closes over is read when it is
+    traced.
+
+    Args:
+      fun: the function; its arguments and result are pytrees of arrays or numbers. Without it,
+        a decorator.
+      static_argnums: positions of arguments that are values of the program: hashable, and traced
+        anew for each value.
+      static_argnames: names of such arguments.
+      donate_argnums: positions of arguments whose arrays the caller gives away: outputs may be
+        those very arrays.
+      inline: under an enclosing ``jit``, write the function's own operations, not a call.
+
+    Returns:
+      A function of the same arguments and with the same values.
+
+    Raises:
+      ConcretizationTypeError: the function needs the value of an argument that is traced.
+      ArgumentValueError: a static argument cannot be hashed.
+      ArgumentTypeError: an argument or an output is not an array.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> @fxad.jit
+      ... def f(x):
+      ...     return np.sin(x) ** 2 + np.cos(x) ** 2
+      >>> float(f(0.5))
+      1.0
+      >>> fxad.jit(lambda x, n: x**n, static_argnums=1)(np.array([2.0]), 3).tolist()
+      [8.0]
+    """
+    if fun is None:
+        return functools.partial(
+            jit,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            donate_argnums=donate_argnums,
+            inline=inline,
+        )
+    check_callable("jit", fun)
+    statics = _Statics(fun, static_argnums, static_argnames)
+    donated = _as_tuple(donate_argnums, int)
+    cache = _Cache()
+    _all_caches.add(cache)
+    name = getattr(fun, "__name__", "function")
+
+    @functools.wraps(fun)
+    def jitted(*args: Any, **kwargs: Any) -> Any:
+        if config.disable_jit:
+            return fun(*args, **kwargs)
+        dynamic, rest, fixed, fixed_names = statics.split(args, kwargs)
+        leaves, structure = flatten_inputs("jit", (dynamic, rest))
+        trace = current_trace()
+        key = _signature(structure, leaves, fixed, fixed_names, trace)
+        traced = cache.get(key)
+        if traced is None:
+            avals = [aval_of(x) for x in leaves]
+            traced = trace_function(fun, structure, avals, fixed, fixed_names)
+            if not any(isinstance(c, Tracer) for c in traced.consts):
+                cache[key] = traced
+        operands = [*traced.consts, *leaves]
+        if inline and isinstance(trace, JaxprTrace):
+            outs = traced.closed(*operands)
+        elif trace is EVAL and not any(isinstance(x, Tracer) for x in operands):
+            outs = run(traced.closed, *operands)
+        else:
+            outs = bind_call(jit_p, traced.closed, operands, name)
+        if trace is not EVAL:
+            return tree.unflatten(traced.out_structure, outs)
+        kept = operands if not donated else _not_donated(operands, args, donated)
+        return tree.unflatten(traced.out_structure, own(outs, kept))
+
+    jitted.clear_cache = cache.clear  # type: ignore[attr-defined]
+    return jitted
+
+
+def _signature(
+    structure: Any, leaves: Sequence[Any], fixed: Any, fixed_names: Any, trace: Any
+) -> tuple[Any, ...]:
+    avals = [
+        (x.shape, x.dtype) if type(x) is np.ndarray else _leaf_signature(x) for x in leaves
+    ]
+    if trace is EVAL and not fixed and not fixed_names:
+        return (structure, *avals, config.trace_key())
+    axes = tuple(axis_sizes(trace).items())
+    statics = (_typed(fixed.items()), _typed(sorted(fixed_names.items())))
+    return (structure, *avals, config.trace_key(), axes, statics)
+
+
+def _leaf_signature(x: Any) -> Any:
+    if type(x) in PYTHON_SCALARS:
+        return type(x)
+    aval = aval_of(x)
+    return (aval.shape, aval.dtype, True) if aval.weak_type else (aval.shape, aval.dtype)
+
+
+def _not_donated(operands: list[Any], args: tuple[Any, ...], donated: Sequence[int]) -> list[Any]:
+    given = {id(x) for n in donated if -len(args) <= n < len(args) for x in tree.leaves(args[n])}
+    return [x for x in operands if id(x) not in given]
+
+
+def make_jaxpr(
+    fun: Callable[..., Any],
+    static_argnums: int | Sequence[int] = (),
+    return_shape: bool = False,
+) -> Callable[..., Any]:
+    """The program that a function is for arguments of given shapes and dtypes, to be printed.
+
+    Args:
+      fun: the function; its arguments and result are pytrees of arrays or numbers.
+      static_argnums: positions of arguments that are values of the program.
+      return_shape: return the shapes and dtypes of the output as well.
+
+    Returns:
+      A function from arguments (arrays, numbers or ``ShapeDtypeStruct``) to a ``ClosedJaxpr``, or
+      to a pair of it and the output's tree of ``ShapeDtypeStruct``.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> fxad.make_jaxpr(lambda x: np.sum(np.sin(x)))(np.ones(3))
+      { lambda ; a:f64[3]. let
+          b:f64[3] = sin a
+          c:f64[] = reduce_sum[axes=(0,)] b
+        in (c,) }
+    """
+    check_callable("make_jaxpr", fun)
+    statics = _Statics(fun, static_argnums, None)
+
+    @functools.wraps(fun)
+    def jaxpr_of(*args: Any, **kwargs: Any) -> Any:
+        dynamic, rest, fixed, fixed_names = statics.split(args, kwargs)
+        leaves, structure = tree.flatten((dynamic, rest))
+        avals = [_aval_of_like(x) for x in leaves]
+        traced = trace_function(fun, structure, avals, fixed, fixed_names, "make_jaxpr")
+        jaxpr = _with_constants(traced)
+        if not return_shape:
+            return jaxpr
+        shapes = [ShapeDtypeStruct(a.shape, a.dtype) for a in traced.closed.out_avals]
+        return jaxpr, tree.unflatten(traced.out_structure, shapes)
+
+    return jaxpr_of
+
+
+def _with_constants(traced: _Traced) -> ClosedJaxpr:
+    """The jaxpr with its constants as such again, the way they are printed."""
+    jaxpr, count = traced.closed.jaxpr, len(traced.consts)
+    kind = type(jaxpr)
+    closed = kind(jaxpr.invars[:count], jaxpr.invars[count:], jaxpr.eqns, jaxpr.outvars)
+    return ClosedJaxpr(closed, traced.consts)
+
+
+class ShapeDtypeStruct:
+    """The shape and dtype of an array that need not exist.
+
+    Args:
+      shape: a sequence of lengths.
+      dtype: anything ``np.dtype`` takes.
+
+    Example:
+      >>> import fxad
+      >>> fxad.ShapeDtypeStruct((2, 3), "float32")
+      ShapeDtypeStruct(shape=(2, 3), dtype=float32)
+    """
+
+    __slots__ = ("shape", "dtype")
+
+    def __init__(self, shape: Iterable[int], dtype: Any) -> None:
+        if dtype is None:
+            raise error(ArgumentTypeError, "ShapeDtypeStruct", "got dtype=None, wanted a dtype")
+        self.shape, self.dtype = tuple(shape), np.dtype(dtype)
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d array")
+        return self.shape[0]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ShapeDtypeStruct):
+            return NotImplemented
+        return self.shape == other.shape and self.dtype == other.dtype
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+    def __repr__(self) -> str:
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype})"
+
+
+def _aval_of_like(x: Any) -> ShapedArray:
+    if isinstance(x, ShapeDtypeStruct | ShapedArray):
+        return ShapedArray(x.shape, x.dtype)
+    try:
+        return aval_of(x)
+    except ArgumentTypeError:
+        if hasattr(x, "shape") and hasattr(x, "dtype"):
+            return ShapedArray(tuple(x.shape), np.dtype(x.dtype))
+        raise error(
+            ArgumentTypeError,
+            "eval_shape",
+            f"got {describe(x)}, wanted an array, a number or a ShapeDtypeStruct",
+        ) from None
+
+
+def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The shapes and dtypes of a function's output; nothing is computed.
+
+    Args:
+      fun: the function; its arguments and result are pytrees of arrays or numbers.
+      *args: arrays, numbers or anything with a shape and a dtype.
+      **kwargs: the same, by name.
+
+    Returns:
+      The output's tree, with a ``ShapeDtypeStruct`` for each array.
+
+    Raises:
+      ConcretizationTypeError: the function needs a value.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> fxad.eval_shape(lambda x, y: x @ y, np.ones((2, 3)), np.ones((3, 4)))
+      ShapeDtypeStruct(shape=(2, 4), dtype=float64)
+    """
+    check_callable("eval_shape", fun)
+    leaves, structure = tree.flatten((args, kwargs))
+    avals = [_aval_of_like(x) for x in leaves]
+    traced = trace_function(fun, structure, avals, {}, {}, "eval_shape")
+    shapes = [ShapeDtypeStruct(a.shape, a.dtype) for a in traced.closed.out_avals]
+    return tree.unflatten(traced.out_structure, shapes)

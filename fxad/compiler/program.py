@@ -1,0 +1,159 @@
+"""What ``jit`` runs: a flat list of instructions over numbered slots."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fxad.compiler.passes import optimize
+from fxad.control.call import per_jaxpr
+from fxad.core.jaxpr import ClosedJaxpr, Eqn, Literal, set_executor
+from fxad.core.primitive import Primitive
+from fxad.core.trace import EVAL, EvalTrace
+
+
+class Instruction:
+    """One call: a primitive's ``impl`` with its parameters, from slots to slots.
+
+    ``frees`` are the slots that nothing reads later: their arrays go back to the allocator.
+    """
+
+    __slots__ = ("call", "reads", "write", "writes", "frees", "eqn")
+
+    def __init__(
+        self,
+        call: Callable[..., Any],
+        reads: tuple[int, ...],
+        writes: tuple[int, ...],
+        frees: tuple[int, ...],
+        eqn: Eqn,
+    ) -> None:
+        self.call, self.reads, self.frees, self.eqn = call, reads, frees, eqn
+        single = not eqn.primitive.multiple_results
+        self.write = writes[0] if single else -1
+        self.writes = writes
+
+    def __str__(self) -> str:
+        operands = " ".join(f"%{r}" for r in self.reads)
+        results = " ".join(
+            f"%{w}:{v.aval}" for w, v in zip(self.writes, self.eqn.outvars, strict=True)
+        )
+        freed = f"  free {' '.join(f'%{f}' for f in self.frees)}" if self.frees else ""
+        where = f"  # {self.eqn.source}" if self.eqn.source else ""
+        return f"{results} = {self.eqn.primitive} {operands}{freed}{where}".rstrip()
+
+
+class Program:
+    """A compiled jaxpr for one array namespace.
+
+    Args:
+      closed: the jaxpr, already optimised.
+      xp: the namespace that its primitives run in.
+    """
+
+    def __init__(self, closed: ClosedJaxpr, xp: Any) -> None:
+        jaxpr = closed.jaxpr
+        self.slots: dict[Any, int] = {}
+        self.initial: list[Any] = []
+        for var, value in zip(jaxpr.constvars, closed.consts, strict=True):
+            self._slot(var, value)
+        self.first_input = len(self.initial)
+        for var in jaxpr.invars:
+            self._slot(var)
+        self.count = len(jaxpr.invars)
+        self.xp = xp
+        keep = set(jaxpr.constvars)
+        self.instructions = [
+            self._instruction(eqn, [v for v in dead if v not in keep])
+            for eqn, dead in zip(jaxpr.eqns, jaxpr.dead_after(), strict=True)
+        ]
+        self.results = [self._read(v) for v in jaxpr.outvars]
+        self.constants = list(closed.consts)
+
+    def _slot(self, key: Any, value: Any = None) -> int:
+        slot = self.slots.get(key)
+        if slot is None:
+            slot = self.slots[key] = len(self.initial)
+            self.initial.append(value)
+        return slot
+
+    def _read(self, atom: Any) -> int:
+        return self._slot(atom, atom.value if isinstance(atom, Literal) else None)
+
+    def _instruction(self, eqn: Eqn, dead: Sequence[Any]) -> Instruction:
+        reads = tuple(self._read(v) for v in eqn.invars)
+        writes = tuple(self._slot(v) for v in eqn.outvars)
+        frees = tuple(self.slots[v] for v in dead)
+        return Instruction(_callable(eqn, self.xp), reads, writes, frees, eqn)
+
+    def __call__(self, *args: Any) -> list[Any]:
+        slots = self.initial.copy()
+        slots[self.first_input : self.first_input + self.count] = args
+        for step in self.instructions:
+            out = step.call(*[slots[r] for r in step.reads])
+            if step.write >= 0:
+                slots[step.write] = out
+            else:
+                for w, value in zip(step.writes, out, strict=True):
+                    slots[w] = value
+            for f in step.frees:
+                slots[f] = None
+        return [slots[r] for r in self.results]
+
+    def __str__(self) -> str:
+        first = self.first_input
+        inputs = " ".join(f"%{i}" for i in range(first, first + self.count))
+        lines = [f"program({inputs}):", *(f"  {step}" for step in self.instructions)]
+        return "\n".join([*lines, f"  return {' '.join(f'%{r}' for r in self.results)}"])
+
+
+def _callable(eqn: Eqn, xp: Any) -> Callable[..., Any]:
+    primitive: Primitive = eqn.primitive
+    if eqn.invars and all(v.aval.weak_type for v in eqn.invars):
+        # Python numbers alone: the ground's own rules keep them weak, or make them strong.
+        return lambda *args: EVAL.process(primitive, args, eqn.params)
+    return functools.partial(primitive.impl, xp, **eqn.params)
+
+
+@per_jaxpr
+def _optimized(closed: ClosedJaxpr) -> ClosedJaxpr:
+    return optimize(closed)
+
+
+@per_jaxpr
+def _program(closed: ClosedJaxpr, namespace: int, on_host: bool) -> Program:
+    optimized = _optimized(closed)
+    xp = _namespaces[namespace]
+    consts = optimized.consts
+    if not on_host:
+        consts = tuple(xp.asarray(c) if isinstance(c, np.ndarray) else c for c in consts)
+    return Program(ClosedJaxpr(optimized.jaxpr, consts), xp)
+
+
+_namespaces: dict[int, Any] = {}
+
+
+def program_for(closed: ClosedJaxpr, xp: Any) -> Program:
+    """The program of a jaxpr for an array namespace, compiled once."""
+    _namespaces[id(xp)] = xp
+    program: Program = _program(closed, id(xp), xp is EvalTrace.namespace)
+    return program
+
+
+def run(closed: ClosedJaxpr, *args: Any) -> list[Any]:
+    """Runs a jaxpr on concrete values: where its operands live."""
+    types = EvalTrace.numpy_types
+    for a in args:
+        if type(a) not in types:
+            break
+    else:
+        if args:
+            return program_for(closed, EvalTrace.namespace)(*args)
+    xp, args = EVAL.home(args, "jit")
+    return program_for(closed, xp)(*args)
+
+
+set_executor(run)
