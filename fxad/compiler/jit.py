@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fxad import config, tree
+import fxad.config as config
+import fxad.tree as tree
 from fxad.compiler.program import run
 from fxad.control.call import bind_call, call_primitive
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, describe

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fxad import config
+import fxad.config as config
 from fxad.core.aval import PYTHON_SCALARS
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, check_jaxpr, dce_jaxpr
 from fxad.core.primitive import Primitive

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fxad import tree
+import fxad.tree as tree
 from fxad.control.call import bind_call, call_primitive
 from fxad.core.aval import aval_of
 from fxad.core.staging import hoist, stage

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fxad import tree
+import fxad.tree as tree
 from fxad.core.aval import ShapedArray, aval_of, float0, tangent_aval
 from fxad.core.jaxpr import ClosedJaxpr, execute
 from fxad.core.primitive import Primitive
