@@ -17,6 +17,8 @@ from fxad.transforms.jvp import jvp
 from fxad.transforms.linearize import grad, linear_transpose, linearize, value_and_grad, vjp
 from fxad.transforms.vmap import vmap
 
+__version__ = "0.1.0"
+
 __all__ = [
     "block_until_ready",
     "check_tracer_leaks",
