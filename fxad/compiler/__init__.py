@@ -1,0 +1,1 @@
+"""From jaxpr to something that runs."""

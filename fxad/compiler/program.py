@@ -90,6 +90,7 @@ class Program:
         return Instruction(_callable(eqn, self.xp), reads, writes, frees, eqn)
 
     def __call__(self, *args: Any) -> list[Any]:
+        """Applies it."""
         slots = self.initial.copy()
         slots[self.first_input : self.first_input + self.count] = args
         for step in self.instructions:

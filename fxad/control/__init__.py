@@ -1,0 +1,1 @@
+"""The primitives that carry programs: calls, checkpoints, custom rules."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -49,7 +49,10 @@ def _cost(avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[float, 
     return sum(f for f, _ in costs), sum(b for _, b in costs)
 
 
-def _stage(primitive: Primitive, guard: Callable[[str, int, dict[str, Any]], dict[str, Any]]) -> Any:
+Guard = Callable[[str, int, dict[str, Any]], dict[str, Any]]
+
+
+def _stage(primitive: Primitive, guard: Guard) -> Any:
     """How a function with rules becomes an equation: its own jaxpr, the rules as they are."""
 
     def rule(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
@@ -146,13 +149,17 @@ class _Custom:
         self, fun: Callable[..., Any], nondiff_argnums: int | Sequence[int] = ()
     ) -> None:
         check_callable(self.kind, fun)
-        functools.update_wrapper(self, fun)
+        functools.update_wrapper(cast(Any, self), fun)
         self.fun = fun
-        single = isinstance(nondiff_argnums, int | np.integer)
-        self.nondiff_argnums = (nondiff_argnums,) if single else tuple(nondiff_argnums)  # type: ignore[arg-type]
+        numbers = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else nondiff_argnums
+        self.nondiff_argnums = tuple(int(n) for n in numbers)
         self.name = getattr(fun, "__name__", self.kind)
 
     kind = "custom rule"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Applies the function; its rule is used when it is differentiated."""
+        raise NotImplementedError
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -198,7 +205,7 @@ class _Custom:
         return leaves, structure, flat, out_structures
 
 
-class custom_jvp(_Custom):  # noqa: N801  (a decorator)
+class custom_jvp(_Custom):
     """A function with a forward derivative rule of the user's own.
 
     Args:
@@ -265,6 +272,7 @@ class custom_jvp(_Custom):  # noqa: N801  (a decorator)
         self.rule = rule
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Applies it."""
         nondiff, args = self._arguments(args, kwargs)
         leaves, structure, flat, out_structures = self._flat_function(args, nondiff)
         fixed = [args[i] for i in nondiff]
@@ -305,7 +313,7 @@ def _check_jvp_rule(name: str, pair: Any) -> tuple[list[Any], list[Any], Any]:
             "got a custom_jvp rule whose tangent has another structure than its output: "
             f"{tree.mismatch(structure, tangent_structure)}",
         )
-    checked = []
+    checked: list[Any] = []
     for y, t in zip(outs, tangents, strict=True):
         wanted, got = tangent_aval(aval_of(y)), aval_of(t)
         if wanted.dtype == float0:
@@ -523,7 +531,7 @@ custom_linear_p = Primitive(
 )
 
 
-class custom_vjp(_Custom):  # noqa: N801  (a decorator)
+class custom_vjp(_Custom):
     """A function with a reverse derivative rule of the user's own.
 
     Args:
@@ -564,6 +572,7 @@ class custom_vjp(_Custom):  # noqa: N801  (a decorator)
         self.fwd, self.bwd = check_callable("defvjp", fwd), check_callable("defvjp", bwd)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Applies it."""
         nondiff, args = self._arguments(args, kwargs)
         leaves, structure, flat, out_structures = self._flat_function(args, nondiff)
         fixed = [args[i] for i in nondiff]

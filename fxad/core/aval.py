@@ -34,10 +34,12 @@ class ShapedArray:
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         size = 1
         for n in self.shape:
             size *= n

@@ -86,10 +86,12 @@ class Jaxpr:
 
     @property
     def in_avals(self) -> list[ShapedArray]:
+        """The avals of the inputs."""
         return [v.aval for v in self.invars]
 
     @property
     def out_avals(self) -> list[ShapedArray]:
+        """The avals of the outputs."""
         return [v.aval for v in self.outvars]
 
     def dead_after(self) -> list[list[Var]]:
@@ -120,17 +122,21 @@ class ClosedJaxpr:
 
     @property
     def in_avals(self) -> list[ShapedArray]:
+        """The avals of the inputs."""
         return self.jaxpr.in_avals
 
     @property
     def out_avals(self) -> list[ShapedArray]:
+        """The avals of the outputs."""
         return self.jaxpr.out_avals
 
     @property
     def eqns(self) -> tuple[Eqn, ...]:
+        """The equations."""
         return self.jaxpr.eqns
 
     def __call__(self, *args: Any) -> list[Any]:
+        """Applies it."""
         return eval_jaxpr(self.jaxpr, self.consts, *args)
 
     def __str__(self) -> str:

@@ -22,7 +22,7 @@ class Primitive:
         zero. ``None`` as the rule: the outputs do not vary with the inputs (comparisons, integers).
       transpose: ``transpose(ct, *args, **params) -> cotangents``, one for each operand, ``None``
         for zero or for operands that are not linear; ``is_linear(arg)`` tells which ones are.
-      batch: ``batch(size, args, dims, **params) -> (out, out_dim)``, a dim of ``None`` is unbatched.
+      batch: ``batch(size, args, dims, **params) -> (out, out_dim)``; a dim of ``None`` is no batch.
       linearize: as ``jvp``, for primitives which carry jaxprs: tangents are to be recorded.
       split: ``split(args, linear, **params) -> out``: for primitives which carry jaxprs of which
         only a part is linear in the operands that ``linear`` marks: binds the two parts apart.

@@ -35,9 +35,11 @@ class JaxprTracer(Tracer):
 
     @property
     def aval(self) -> ShapedArray:
+        """What is known of the value without its numbers."""
         return self.var.aval
 
     def origin(self) -> str:
+        """Where the value was made, for messages."""
         return f" (made at {self.source})" if self.source else ""
 
 
@@ -61,6 +63,7 @@ class JaxprTrace(Trace):
         return JaxprTracer(self, Var(aval), None)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Interprets one application of a primitive."""
         if primitive.stage is not None:
             return primitive.stage(self, args, params)
         atoms = [self.atom(a, primitive.name) for a in args]

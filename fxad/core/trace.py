@@ -75,34 +75,42 @@ class Tracer:
 
     @property
     def aval(self) -> ShapedArray:
+        """What is known of the value without its numbers."""
         raise NotImplementedError
 
     @property
     def shape(self) -> Shape:
+        """The lengths of the axes."""
         return self.aval.shape
 
     @property
     def dtype(self) -> DType:
+        """The elements' dtype."""
         return self.aval.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self.aval.shape)
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return self.aval.size
 
     @property
     def itemsize(self) -> int:
+        """Bytes of one element."""
         return self.aval.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all elements."""
         return self.size * self.itemsize
 
     @property
     def weak_type(self) -> bool:
+        """Whether the dtype is weak: from a Python number."""
         return self.aval.weak_type
 
     def concrete(self) -> Any:
@@ -215,6 +223,7 @@ class EvalTrace(Trace):
     resolve: Resolver = staticmethod(_plain_numpy)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Interprets one application of a primitive."""
         xp, types = self.namespace, self.numpy_types
         for a in args:
             if type(a) not in types:
@@ -302,7 +311,7 @@ class LinearOperand:
 
     __slots__ = ("aval",)
 
-    aval: ShapedArray
+    aval: Any
 
 
 def is_linear(arg: Any) -> bool:

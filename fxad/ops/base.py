@@ -70,7 +70,7 @@ def normalize_axes(operation: str, axis: Any, ndim: int) -> tuple[int, ...]:
     listed = axis if isinstance(axis, tuple | list) else (axis,)
     axes = tuple(sorted(normalize_axis(operation, int(a), ndim) for a in listed))
     if len(set(axes)) != len(axes):
-        raise error(ArgumentValueError, operation, f"got the axes {tuple(listed)}, one of them twice")
+        raise error(ArgumentValueError, operation, f"got the axes {tuple(listed)}, one twice")
     return axes
 
 

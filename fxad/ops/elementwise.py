@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from fxad.core.aval import is_differentiable
+from fxad.core.primitive import Primitive, Rule
 from fxad.ops.base import convert, dtype_of, like, ones_like, zeros_like
 from fxad.ops.rules import elementwise, unary
 
 # Arithmetic ------------------------------------------------------------------------------------
 
-add_p = elementwise(
+add_p: Primitive = elementwise(
     "add",
     impl=lambda xp, x, y: x + y,
     jvps=(lambda t, out, x, y: t, lambda t, out, x, y: t),
@@ -26,7 +25,7 @@ add_p = elementwise(
     keeps_weak=True,
     scalar="add",
 )
-sub_p = elementwise(
+sub_p: Primitive = elementwise(
     "sub",
     impl=lambda xp, x, y: x - y,
     jvps=(lambda t, out, x, y: t, lambda t, out, x, y: neg(t)),
@@ -35,7 +34,7 @@ sub_p = elementwise(
     keeps_weak=True,
     scalar="sub",
 )
-mul_p = elementwise(
+mul_p: Primitive = elementwise(
     "mul",
     impl=lambda xp, x, y: x * y,
     jvps=(lambda t, out, x, y: mul(t, y), lambda t, out, x, y: mul(x, t)),
@@ -43,7 +42,7 @@ mul_p = elementwise(
     keeps_weak=True,
     scalar="mul",
 )
-div_p = elementwise(
+div_p: Primitive = elementwise(
     "div",
     impl=lambda xp, x, y: xp.true_divide(x, y),
     jvps=(
@@ -55,7 +54,7 @@ div_p = elementwise(
     scalar="div",
     flops=4,
 )
-neg_p = unary(
+neg_p: Primitive = unary(
     "neg",
     impl=lambda xp, x: -x,
     jvp=lambda t, out, x: neg(t),
@@ -63,10 +62,10 @@ neg_p = unary(
     keeps_weak=True,
     scalar="neg",
 )
-floor_divide_p = elementwise(
+floor_divide_p: Primitive = elementwise(
     "floor_divide", impl=lambda xp, x, y: x // y, keeps_weak=True, scalar="floor_divide", flops=4
 )
-remainder_p = elementwise(
+remainder_p: Primitive = elementwise(
     "remainder",
     impl=lambda xp, x, y: xp.remainder(x, y),
     jvps=(lambda t, out, x, y: t, lambda t, out, x, y: neg(mul(t, floor(div(x, y))))),
@@ -74,7 +73,7 @@ remainder_p = elementwise(
     scalar="remainder",
     flops=6,
 )
-fmod_p = elementwise(
+fmod_p: Primitive = elementwise(
     "rem",
     impl=lambda xp, x, y: xp.fmod(x, y),
     jvps=(lambda t, out, x, y: t, lambda t, out, x, y: neg(mul(t, trunc(div(x, y))))),
@@ -89,7 +88,7 @@ def _integer_pow_jvp(t: Any, out: Any, x: Any, *, y: int) -> Any:
     return mul(t, x if y == 1 else mul(integer_pow(x, y - 1), y)) if y != 1 else t
 
 
-integer_pow_p = unary(
+integer_pow_p: Primitive = unary(
     "integer_pow",
     impl=lambda xp, x, *, y: x * x if y == 2 else x**y,
     jvp=_integer_pow_jvp,
@@ -116,7 +115,7 @@ def _pow_jvp_exponent(t: Any, out: Any, x: Any, y: Any) -> Any:
     return mul(t, mul(log(select(eq(x, 0), ones_like(x), x)), out))
 
 
-pow_p = elementwise(
+pow_p: Primitive = elementwise(
     "pow",
     impl=lambda xp, x, y: xp.power(x, y),
     jvps=(_pow_jvp_base, _pow_jvp_exponent),
@@ -124,41 +123,41 @@ pow_p = elementwise(
     scalar="pow",
     flops=30,
 )
-square_p = unary(
+square_p: Primitive = unary(
     "square",
     impl=lambda xp, x: xp.square(x),
     jvp=lambda t, out, x: mul(t, mul(x, 2)),
     scalar="square",
 )
-reciprocal_p = unary(
+reciprocal_p: Primitive = unary(
     "reciprocal",
     impl=lambda xp, x: xp.reciprocal(x),
     jvp=lambda t, out, x: neg(mul(t, mul(out, out))),
     scalar="reciprocal",
     flops=4,
 )
-sqrt_p = unary(
+sqrt_p: Primitive = unary(
     "sqrt",
     impl=lambda xp, x: xp.sqrt(x),
     jvp=lambda t, out, x: div(mul(t, 0.5), out),
     scalar="sqrt",
     flops=4,
 )
-rsqrt_p = unary(
+rsqrt_p: Primitive = unary(
     "rsqrt",
     impl=lambda xp, x: xp.reciprocal(xp.sqrt(x)),
     jvp=lambda t, out, x: mul(t, mul(div(out, x), -0.5)),
     scalar="rsqrt",
     flops=4,
 )
-cbrt_p = unary(
+cbrt_p: Primitive = unary(
     "cbrt",
     impl=lambda xp, x: xp.cbrt(x),
     jvp=lambda t, out, x: div(t, mul(mul(out, out), 3)),
     scalar="cbrt",
     flops=20,
 )
-hypot_p = elementwise(
+hypot_p: Primitive = elementwise(
     "hypot",
     impl=lambda xp, x, y: xp.hypot(x, y),
     jvps=(
@@ -178,41 +177,41 @@ def _ratio(x: Any, norm: Any) -> Any:
 
 # Exponentials and logarithms -------------------------------------------------------------------
 
-exp_p = unary(
+exp_p: Primitive = unary(
     "exp", impl=lambda xp, x: xp.exp(x), jvp=lambda t, out, x: mul(t, out), scalar="exp", flops=15
 )
-exp2_p = unary(
+exp2_p: Primitive = unary(
     "exp2",
     impl=lambda xp, x: xp.exp2(x),
     jvp=lambda t, out, x: mul(t, mul(out, math.log(2))),
     scalar="exp2",
     flops=15,
 )
-expm1_p = unary(
+expm1_p: Primitive = unary(
     "expm1",
     impl=lambda xp, x: xp.expm1(x),
     jvp=lambda t, out, x: mul(t, add(out, 1)),
     scalar="expm1",
     flops=20,
 )
-log_p = unary(
+log_p: Primitive = unary(
     "log", impl=lambda xp, x: xp.log(x), jvp=lambda t, out, x: div(t, x), scalar="log", flops=20
 )
-log2_p = unary(
+log2_p: Primitive = unary(
     "log2",
     impl=lambda xp, x: xp.log2(x),
     jvp=lambda t, out, x: div(mul(t, 1 / math.log(2)), x),
     scalar="log2",
     flops=20,
 )
-log10_p = unary(
+log10_p: Primitive = unary(
     "log10",
     impl=lambda xp, x: xp.log10(x),
     jvp=lambda t, out, x: div(mul(t, 1 / math.log(10)), x),
     scalar="log10",
     flops=20,
 )
-log1p_p = unary(
+log1p_p: Primitive = unary(
     "log1p",
     impl=lambda xp, x: xp.log1p(x),
     jvp=lambda t, out, x: div(t, add(x, 1)),
@@ -226,7 +225,7 @@ def _softmax_of_two(x: Any, out: Any, exponential: Any) -> Any:
     return exponential(select(eq(x, out), zeros_like(out), sub(x, out)))
 
 
-logaddexp_p = elementwise(
+logaddexp_p: Primitive = elementwise(
     "logaddexp",
     impl=lambda xp, x, y: xp.logaddexp(x, y),
     jvps=(
@@ -236,7 +235,7 @@ logaddexp_p = elementwise(
     scalar="logaddexp",
     flops=40,
 )
-logaddexp2_p = elementwise(
+logaddexp2_p: Primitive = elementwise(
     "logaddexp2",
     impl=lambda xp, x, y: xp.logaddexp2(x, y),
     jvps=(
@@ -249,49 +248,49 @@ logaddexp2_p = elementwise(
 
 # Trigonometric and hyperbolic ------------------------------------------------------------------
 
-sin_p = unary(
+sin_p: Primitive = unary(
     "sin",
     impl=lambda xp, x: xp.sin(x),
     jvp=lambda t, out, x: mul(t, cos(x)),
     scalar="sin",
     flops=20,
 )
-cos_p = unary(
+cos_p: Primitive = unary(
     "cos",
     impl=lambda xp, x: xp.cos(x),
     jvp=lambda t, out, x: neg(mul(t, sin(x))),
     scalar="cos",
     flops=20,
 )
-tan_p = unary(
+tan_p: Primitive = unary(
     "tan",
     impl=lambda xp, x: xp.tan(x),
     jvp=lambda t, out, x: mul(t, add(mul(out, out), 1)),
     scalar="tan",
     flops=25,
 )
-asin_p = unary(
+asin_p: Primitive = unary(
     "asin",
     impl=lambda xp, x: xp.arcsin(x),
     jvp=lambda t, out, x: mul(t, rsqrt(mul(sub(1, x), add(x, 1)))),
     scalar="asin",
     flops=25,
 )
-acos_p = unary(
+acos_p: Primitive = unary(
     "acos",
     impl=lambda xp, x: xp.arccos(x),
     jvp=lambda t, out, x: neg(mul(t, rsqrt(mul(sub(1, x), add(x, 1))))),
     scalar="acos",
     flops=25,
 )
-atan_p = unary(
+atan_p: Primitive = unary(
     "atan",
     impl=lambda xp, x: xp.arctan(x),
     jvp=lambda t, out, x: div(t, add(mul(x, x), 1)),
     scalar="atan",
     flops=25,
 )
-atan2_p = elementwise(
+atan2_p: Primitive = elementwise(
     "atan2",
     impl=lambda xp, x, y: xp.arctan2(x, y),
     jvps=(
@@ -301,42 +300,42 @@ atan2_p = elementwise(
     scalar="atan2",
     flops=30,
 )
-sinh_p = unary(
+sinh_p: Primitive = unary(
     "sinh",
     impl=lambda xp, x: xp.sinh(x),
     jvp=lambda t, out, x: mul(t, cosh(x)),
     scalar="sinh",
     flops=25,
 )
-cosh_p = unary(
+cosh_p: Primitive = unary(
     "cosh",
     impl=lambda xp, x: xp.cosh(x),
     jvp=lambda t, out, x: mul(t, sinh(x)),
     scalar="cosh",
     flops=25,
 )
-tanh_p = unary(
+tanh_p: Primitive = unary(
     "tanh",
     impl=lambda xp, x: xp.tanh(x),
     jvp=lambda t, out, x: mul(t, sub(1, mul(out, out))),
     scalar="tanh",
     flops=25,
 )
-asinh_p = unary(
+asinh_p: Primitive = unary(
     "asinh",
     impl=lambda xp, x: xp.arcsinh(x),
     jvp=lambda t, out, x: mul(t, rsqrt(add(mul(x, x), 1))),
     scalar="asinh",
     flops=30,
 )
-acosh_p = unary(
+acosh_p: Primitive = unary(
     "acosh",
     impl=lambda xp, x: xp.arccosh(x),
     jvp=lambda t, out, x: mul(t, mul(rsqrt(sub(x, 1)), rsqrt(add(x, 1)))),
     scalar="acosh",
     flops=30,
 )
-atanh_p = unary(
+atanh_p: Primitive = unary(
     "atanh",
     impl=lambda xp, x: xp.arctanh(x),
     jvp=lambda t, out, x: div(t, mul(sub(1, x), add(x, 1))),
@@ -348,49 +347,49 @@ atanh_p = unary(
 
 _TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 
-logistic_p = unary(
+logistic_p: Primitive = unary(
     "logistic",
     impl=lambda xp, x: xp.logistic(x),
     jvp=lambda t, out, x: mul(t, mul(out, logistic(neg(x)))),
     scalar="logistic",
     flops=20,
 )
-erf_p = unary(
+erf_p: Primitive = unary(
     "erf",
     impl=lambda xp, x: xp.erf(x),
     jvp=lambda t, out, x: mul(t, mul(exp(neg(mul(x, x))), _TWO_OVER_SQRT_PI)),
     scalar="erf",
     flops=30,
 )
-erfc_p = unary(
+erfc_p: Primitive = unary(
     "erfc",
     impl=lambda xp, x: xp.erfc(x),
     jvp=lambda t, out, x: mul(t, mul(exp(neg(mul(x, x))), -_TWO_OVER_SQRT_PI)),
     scalar="erfc",
     flops=30,
 )
-erf_inv_p = unary(
+erf_inv_p: Primitive = unary(
     "erf_inv",
     impl=lambda xp, x: xp.erf_inv(x),
     jvp=lambda t, out, x: mul(t, mul(exp(mul(out, out)), 1 / _TWO_OVER_SQRT_PI)),
     scalar="erf_inv",
     flops=40,
 )
-lgamma_p = unary(
+lgamma_p: Primitive = unary(
     "lgamma",
     impl=lambda xp, x: xp.lgamma(x),
     jvp=lambda t, out, x: mul(t, digamma(x)),
     scalar="lgamma",
     flops=60,
 )
-digamma_p = unary(
+digamma_p: Primitive = unary(
     "digamma",
     impl=lambda xp, x: xp.digamma(x),
     jvp=lambda t, out, x: mul(t, polygamma(1, x)),
     scalar="digamma",
     flops=60,
 )
-polygamma_p = unary(
+polygamma_p: Primitive = unary(
     "polygamma",
     impl=lambda xp, x, *, n: xp.polygamma(n, x),
     jvp=lambda t, out, x, *, n: mul(t, polygamma(n + 1, x)),
@@ -405,7 +404,7 @@ def polygamma(n: int, x: Any) -> Any:
 
 # Sign, rounding, extrema -----------------------------------------------------------------------
 
-sign_p = unary("sign", impl=lambda xp, x: xp.sign(x), jvp=None, scalar="sign")
+sign_p: Primitive = unary("sign", impl=lambda xp, x: xp.sign(x), jvp=None, scalar="sign")
 
 
 def _abs_jvp(t: Any, out: Any, x: Any) -> Any:
@@ -415,12 +414,14 @@ def _abs_jvp(t: Any, out: Any, x: Any) -> Any:
     return real(mul(t, direction))
 
 
-abs_p = unary("abs", impl=lambda xp, x: abs(x), jvp=_abs_jvp, keeps_weak=True, scalar="abs")
-floor_p = unary("floor", impl=lambda xp, x: xp.floor(x), scalar="floor")
-ceil_p = unary("ceil", impl=lambda xp, x: xp.ceil(x), scalar="ceil")
-trunc_p = unary("trunc", impl=lambda xp, x: xp.trunc(x), scalar="trunc")
-rint_p = unary("rint", impl=lambda xp, x: xp.rint(x), scalar="rint")
-round_p = unary(
+abs_p: Primitive = unary(
+    "abs", impl=lambda xp, x: abs(x), jvp=_abs_jvp, keeps_weak=True, scalar="abs"
+)
+floor_p: Primitive = unary("floor", impl=lambda xp, x: xp.floor(x), scalar="floor")
+ceil_p: Primitive = unary("ceil", impl=lambda xp, x: xp.ceil(x), scalar="ceil")
+trunc_p: Primitive = unary("trunc", impl=lambda xp, x: xp.trunc(x), scalar="trunc")
+rint_p: Primitive = unary("rint", impl=lambda xp, x: xp.rint(x), scalar="rint")
+round_p: Primitive = unary(
     "round", impl=lambda xp, x, *, decimals: xp.round(x, decimals), scalar="round", flops=3
 )
 
@@ -443,47 +444,47 @@ def _extremum(name: str, impl: Any) -> Any:
     )
 
 
-max_p = _extremum("max", lambda xp, x, y: xp.maximum(x, y))
-min_p = _extremum("min", lambda xp, x, y: xp.minimum(x, y))
-fmax_p = _extremum("fmax", lambda xp, x, y: xp.fmax(x, y))
-fmin_p = _extremum("fmin", lambda xp, x, y: xp.fmin(x, y))
-copysign_p = elementwise(
+max_p: Primitive = _extremum("max", lambda xp, x, y: xp.maximum(x, y))
+min_p: Primitive = _extremum("min", lambda xp, x, y: xp.minimum(x, y))
+fmax_p: Primitive = _extremum("fmax", lambda xp, x, y: xp.fmax(x, y))
+fmin_p: Primitive = _extremum("fmin", lambda xp, x, y: xp.fmin(x, y))
+copysign_p: Primitive = elementwise(
     "copysign",
     impl=lambda xp, x, y: xp.copysign(x, y),
     jvps=(lambda t, out, x, y: mul(t, mul(sign(x), copysign(ones_like(out), y))), None),
     scalar="copysign",
 )
-nextafter_p = elementwise("nextafter", impl=lambda xp, x, y: xp.nextafter(x, y))
-heaviside_p = elementwise(
+nextafter_p: Primitive = elementwise("nextafter", impl=lambda xp, x, y: xp.nextafter(x, y))
+heaviside_p: Primitive = elementwise(
     "heaviside",
     impl=lambda xp, x, y: xp.heaviside(x, y),
     jvps=(None, lambda t, out, x, y: select(eq(x, 0), like(t, out), zeros_like(out))),
 )
-ldexp_p = elementwise(
+ldexp_p: Primitive = elementwise(
     "ldexp",
     impl=lambda xp, x, n: xp.ldexp(x, n),
     jvps=(lambda t, out, x, n: ldexp(t, n), None),
     transposes=(lambda ct, x, n: ldexp(ct, n), None),
 )
-spacing_p = unary("spacing", impl=lambda xp, x: xp.spacing(x))
+spacing_p: Primitive = unary("spacing", impl=lambda xp, x: xp.spacing(x))
 
 # Complex ---------------------------------------------------------------------------------------
 
-real_p = unary(
+real_p: Primitive = unary(
     "real",
     impl=lambda xp, x: xp.real(x) if hasattr(x, "dtype") else x.real,
     jvp=lambda t, out, x: real(t),
     transpose=lambda ct, x: convert(ct, x.aval.dtype),
     scalar="real",
 )
-imag_p = unary(
+imag_p: Primitive = unary(
     "imag",
     impl=lambda xp, x: xp.imag(x) if hasattr(x, "dtype") else x.imag,
     jvp=lambda t, out, x: imag(t),
     transpose=lambda ct, x: mul(convert(ct, x.aval.dtype), -1j),
     scalar="imag",
 )
-conj_p = unary(
+conj_p: Primitive = unary(
     "conj",
     impl=lambda xp, x: xp.conj(x),
     jvp=lambda t, out, x: conj(t),
@@ -493,7 +494,7 @@ conj_p = unary(
 
 # Selection -------------------------------------------------------------------------------------
 
-select_p = elementwise(
+select_p: Primitive = elementwise(
     "select_n",
     impl=lambda xp, which, x, y: xp.where(which, y, x),
     jvps=(
@@ -516,61 +517,122 @@ def select(condition: Any, on_true: Any, on_false: Any) -> Any:
     return select_p.bind(condition, on_false, on_true)
 
 
-stop_gradient_p = unary("stop_gradient", impl=lambda xp, x: x, keeps_weak=True, scalar="identity")
+stop_gradient_p: Primitive = unary(
+    "stop_gradient", impl=lambda xp, x: x, keeps_weak=True, scalar="identity"
+)
 
 # Comparison, logic, bits: no derivative --------------------------------------------------------
 
-eq_p = elementwise("eq", impl=lambda xp, x, y: xp.equal(x, y), scalar="eq")
-ne_p = elementwise("ne", impl=lambda xp, x, y: xp.not_equal(x, y), scalar="ne")
-lt_p = elementwise("lt", impl=lambda xp, x, y: xp.less(x, y), scalar="lt")
-le_p = elementwise("le", impl=lambda xp, x, y: xp.less_equal(x, y), scalar="le")
-gt_p = elementwise("gt", impl=lambda xp, x, y: xp.greater(x, y), scalar="gt")
-ge_p = elementwise("ge", impl=lambda xp, x, y: xp.greater_equal(x, y), scalar="ge")
-logical_and_p = elementwise("logical_and", impl=lambda xp, x, y: xp.logical_and(x, y))
-logical_or_p = elementwise("logical_or", impl=lambda xp, x, y: xp.logical_or(x, y))
-logical_xor_p = elementwise("logical_xor", impl=lambda xp, x, y: xp.logical_xor(x, y))
-logical_not_p = unary("logical_not", impl=lambda xp, x: xp.logical_not(x))
-and_p = elementwise("and", impl=lambda xp, x, y: x & y, keeps_weak=True, scalar="and")
-or_p = elementwise("or", impl=lambda xp, x, y: x | y, keeps_weak=True, scalar="or")
-xor_p = elementwise("xor", impl=lambda xp, x, y: x ^ y, keeps_weak=True, scalar="xor")
-not_p = unary("not", impl=lambda xp, x: ~x, keeps_weak=True, scalar="not")
-shift_left_p = elementwise("shift_left", impl=lambda xp, x, y: x << y, keeps_weak=True)
-shift_right_p = elementwise("shift_right", impl=lambda xp, x, y: x >> y, keeps_weak=True)
-population_count_p = unary("population_count", impl=lambda xp, x: xp.bitwise_count(x))
-isfinite_p = unary("is_finite", impl=lambda xp, x: xp.isfinite(x), scalar="isfinite")
-isinf_p = unary("isinf", impl=lambda xp, x: xp.isinf(x), scalar="isinf")
-isnan_p = unary("isnan", impl=lambda xp, x: xp.isnan(x), scalar="isnan")
-signbit_p = unary("signbit", impl=lambda xp, x: xp.signbit(x))
-gcd_p = elementwise("gcd", impl=lambda xp, x, y: xp.gcd(x, y))
-lcm_p = elementwise("lcm", impl=lambda xp, x, y: xp.lcm(x, y))
+eq_p: Primitive = elementwise("eq", impl=lambda xp, x, y: xp.equal(x, y), scalar="eq")
+ne_p: Primitive = elementwise("ne", impl=lambda xp, x, y: xp.not_equal(x, y), scalar="ne")
+lt_p: Primitive = elementwise("lt", impl=lambda xp, x, y: xp.less(x, y), scalar="lt")
+le_p: Primitive = elementwise("le", impl=lambda xp, x, y: xp.less_equal(x, y), scalar="le")
+gt_p: Primitive = elementwise("gt", impl=lambda xp, x, y: xp.greater(x, y), scalar="gt")
+ge_p: Primitive = elementwise("ge", impl=lambda xp, x, y: xp.greater_equal(x, y), scalar="ge")
+logical_and_p: Primitive = elementwise("logical_and", impl=lambda xp, x, y: xp.logical_and(x, y))
+logical_or_p: Primitive = elementwise("logical_or", impl=lambda xp, x, y: xp.logical_or(x, y))
+logical_xor_p: Primitive = elementwise("logical_xor", impl=lambda xp, x, y: xp.logical_xor(x, y))
+logical_not_p: Primitive = unary("logical_not", impl=lambda xp, x: xp.logical_not(x))
+and_p: Primitive = elementwise("and", impl=lambda xp, x, y: x & y, keeps_weak=True, scalar="and")
+or_p: Primitive = elementwise("or", impl=lambda xp, x, y: x | y, keeps_weak=True, scalar="or")
+xor_p: Primitive = elementwise("xor", impl=lambda xp, x, y: x ^ y, keeps_weak=True, scalar="xor")
+not_p: Primitive = unary("not", impl=lambda xp, x: ~x, keeps_weak=True, scalar="not")
+shift_left_p: Primitive = elementwise("shift_left", impl=lambda xp, x, y: x << y, keeps_weak=True)
+shift_right_p: Primitive = elementwise("shift_right", impl=lambda xp, x, y: x >> y, keeps_weak=True)
+population_count_p: Primitive = unary("population_count", impl=lambda xp, x: xp.bitwise_count(x))
+isfinite_p: Primitive = unary("is_finite", impl=lambda xp, x: xp.isfinite(x), scalar="isfinite")
+isinf_p: Primitive = unary("isinf", impl=lambda xp, x: xp.isinf(x), scalar="isinf")
+isnan_p: Primitive = unary("isnan", impl=lambda xp, x: xp.isnan(x), scalar="isnan")
+signbit_p: Primitive = unary("signbit", impl=lambda xp, x: xp.signbit(x))
+gcd_p: Primitive = elementwise("gcd", impl=lambda xp, x, y: xp.gcd(x, y))
+lcm_p: Primitive = elementwise("lcm", impl=lambda xp, x, y: xp.lcm(x, y))
 
 # Functions -------------------------------------------------------------------------------------
 
-add, sub, mul, div, neg = add_p.bind, sub_p.bind, mul_p.bind, div_p.bind, neg_p.bind
-floor_divide, remainder, fmod = floor_divide_p.bind, remainder_p.bind, fmod_p.bind
-pow, square, reciprocal = pow_p.bind, square_p.bind, reciprocal_p.bind
-sqrt, rsqrt, cbrt, hypot = sqrt_p.bind, rsqrt_p.bind, cbrt_p.bind, hypot_p.bind
-exp, exp2, expm1 = exp_p.bind, exp2_p.bind, expm1_p.bind
-log, log2, log10, log1p = log_p.bind, log2_p.bind, log10_p.bind, log1p_p.bind
-logaddexp, logaddexp2 = logaddexp_p.bind, logaddexp2_p.bind
-sin, cos, tan = sin_p.bind, cos_p.bind, tan_p.bind
-asin, acos, atan, atan2 = asin_p.bind, acos_p.bind, atan_p.bind, atan2_p.bind
-sinh, cosh, tanh = sinh_p.bind, cosh_p.bind, tanh_p.bind
-asinh, acosh, atanh = asinh_p.bind, acosh_p.bind, atanh_p.bind
-logistic, erf, erfc, erf_inv = logistic_p.bind, erf_p.bind, erfc_p.bind, erf_inv_p.bind
-lgamma, digamma = lgamma_p.bind, digamma_p.bind
-sign, floor, ceil, trunc = sign_p.bind, floor_p.bind, ceil_p.bind, trunc_p.bind
-rint, abs_, max, min = rint_p.bind, abs_p.bind, max_p.bind, min_p.bind
-fmax, fmin, copysign, nextafter = fmax_p.bind, fmin_p.bind, copysign_p.bind, nextafter_p.bind
-heaviside, ldexp, spacing = heaviside_p.bind, ldexp_p.bind, spacing_p.bind
-real, imag, conj = real_p.bind, imag_p.bind, conj_p.bind
-eq, ne, lt, le, gt, ge = eq_p.bind, ne_p.bind, lt_p.bind, le_p.bind, gt_p.bind, ge_p.bind
-logical_and, logical_or = logical_and_p.bind, logical_or_p.bind
-logical_xor, logical_not = logical_xor_p.bind, logical_not_p.bind
-and_, or_, xor, not_ = and_p.bind, or_p.bind, xor_p.bind, not_p.bind
-shift_left, shift_right = shift_left_p.bind, shift_right_p.bind
-population_count, gcd, lcm = population_count_p.bind, gcd_p.bind, lcm_p.bind
-isfinite, isinf, isnan, signbit = isfinite_p.bind, isinf_p.bind, isnan_p.bind, signbit_p.bind
+add: Rule = add_p.bind
+sub: Rule = sub_p.bind
+mul: Rule = mul_p.bind
+div: Rule = div_p.bind
+neg: Rule = neg_p.bind
+floor_divide: Rule = floor_divide_p.bind
+remainder: Rule = remainder_p.bind
+fmod: Rule = fmod_p.bind
+pow: Rule = pow_p.bind
+square: Rule = square_p.bind
+reciprocal: Rule = reciprocal_p.bind
+sqrt: Rule = sqrt_p.bind
+rsqrt: Rule = rsqrt_p.bind
+cbrt: Rule = cbrt_p.bind
+hypot: Rule = hypot_p.bind
+exp: Rule = exp_p.bind
+exp2: Rule = exp2_p.bind
+expm1: Rule = expm1_p.bind
+log: Rule = log_p.bind
+log2: Rule = log2_p.bind
+log10: Rule = log10_p.bind
+log1p: Rule = log1p_p.bind
+logaddexp: Rule = logaddexp_p.bind
+logaddexp2: Rule = logaddexp2_p.bind
+sin: Rule = sin_p.bind
+cos: Rule = cos_p.bind
+tan: Rule = tan_p.bind
+asin: Rule = asin_p.bind
+acos: Rule = acos_p.bind
+atan: Rule = atan_p.bind
+atan2: Rule = atan2_p.bind
+sinh: Rule = sinh_p.bind
+cosh: Rule = cosh_p.bind
+tanh: Rule = tanh_p.bind
+asinh: Rule = asinh_p.bind
+acosh: Rule = acosh_p.bind
+atanh: Rule = atanh_p.bind
+logistic: Rule = logistic_p.bind
+erf: Rule = erf_p.bind
+erfc: Rule = erfc_p.bind
+erf_inv: Rule = erf_inv_p.bind
+lgamma: Rule = lgamma_p.bind
+digamma: Rule = digamma_p.bind
+sign: Rule = sign_p.bind
+floor: Rule = floor_p.bind
+ceil: Rule = ceil_p.bind
+trunc: Rule = trunc_p.bind
+rint: Rule = rint_p.bind
+abs_: Rule = abs_p.bind
+max: Rule = max_p.bind
+min: Rule = min_p.bind
+fmax: Rule = fmax_p.bind
+fmin: Rule = fmin_p.bind
+copysign: Rule = copysign_p.bind
+nextafter: Rule = nextafter_p.bind
+heaviside: Rule = heaviside_p.bind
+ldexp: Rule = ldexp_p.bind
+spacing: Rule = spacing_p.bind
+real: Rule = real_p.bind
+imag: Rule = imag_p.bind
+conj: Rule = conj_p.bind
+eq: Rule = eq_p.bind
+ne: Rule = ne_p.bind
+lt: Rule = lt_p.bind
+le: Rule = le_p.bind
+gt: Rule = gt_p.bind
+ge: Rule = ge_p.bind
+logical_and: Rule = logical_and_p.bind
+logical_or: Rule = logical_or_p.bind
+logical_xor: Rule = logical_xor_p.bind
+logical_not: Rule = logical_not_p.bind
+and_: Rule = and_p.bind
+or_: Rule = or_p.bind
+xor: Rule = xor_p.bind
+not_: Rule = not_p.bind
+shift_left: Rule = shift_left_p.bind
+shift_right: Rule = shift_right_p.bind
+population_count: Rule = population_count_p.bind
+gcd: Rule = gcd_p.bind
+lcm: Rule = lcm_p.bind
+isfinite: Rule = isfinite_p.bind
+isinf: Rule = isinf_p.bind
+isnan: Rule = isnan_p.bind
+signbit: Rule = signbit_p.bind
 
 
 def round_(x: Any, decimals: int = 0) -> Any:

@@ -150,9 +150,9 @@ def align_batch(args: Sequence[Any], dims: Sequence[int | None]) -> tuple[list[A
     """Operands whose batch axes meet when they are broadcast against each other."""
     batched = [(len(shape_of(x)), d) for x, d in zip(args, dims, strict=True) if d is not None]
     ndim = max(len(shape_of(x)) - (d is not None) for x, d in zip(args, dims, strict=True))
-    if len(set(batched)) == 1 and batched[0][0] == ndim + 1:
-        if all(d is not None or not shape_of(x) for x, d in zip(args, dims, strict=True)):
-            return list(args), batched[0][1]
+    alike = len(set(batched)) == 1 and batched[0][0] == ndim + 1
+    if alike and all(d is not None or not shape_of(x) for x, d in zip(args, dims, strict=True)):
+        return list(args), batched[0][1]
     out = []
     for x, d in zip(args, dims, strict=True):
         if d is not None:

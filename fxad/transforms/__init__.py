@@ -1,0 +1,1 @@
+"""The interpreters: each transformation a trace of its own."""

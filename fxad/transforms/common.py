@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import fxad.tree as tree
+import fxad.tree_util as tree_util
 from fxad.core.aval import PYTHON_SCALARS, aval_of, describe, is_value, weak_dtype
 from fxad.core.source import error
 from fxad.core.staging import check_output
@@ -31,7 +32,7 @@ def _refuse_leaf(transformation: str, args: Any) -> None:
             raise error(
                 ArgumentTypeError,
                 transformation,
-                f"got {describe(leaf)} at argument{tree.keystr(path)}, "
+                f"got {describe(leaf)} at argument{tree_util.keystr(path)}, "
                 "wanted pytrees of arrays and numbers",
                 "Close over what is not an array, or mark it static (jit's static_argnums).",
             )

@@ -37,14 +37,17 @@ class JVPTracer(Tracer):
 
     @property
     def aval(self) -> ShapedArray:
+        """What is known of the value without its numbers."""
         return aval_of(self.primal)
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
         primal = self.primal
-        return () if type(primal) in PYTHON_SCALARS else primal.shape  # type: ignore[no-any-return]
+        return () if type(primal) in PYTHON_SCALARS else primal.shape
 
     def concrete(self) -> Any:
+        """The value underneath, where there is one."""
         return self.primal.concrete() if isinstance(self.primal, Tracer) else self.primal
 
 
@@ -52,7 +55,7 @@ register_tracer(JVPTracer)
 
 
 class JVPTrace(Trace):
-    """Asks primitives for their ``jvp``; where a tape is below, for ``linearize`` if they have it."""
+    """Asks primitives for their ``jvp``; above a tape for ``linearize``, if they have it."""
 
     __slots__ = ("records",)
     transformation = "grad, jvp, vjp or linearize"
@@ -62,7 +65,9 @@ class JVPTrace(Trace):
         self.records = records
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        primals, tangents = list(args), [None] * len(args)
+        """Interprets one application of a primitive."""
+        primals = list(args)
+        tangents: list[Any] = [None] * len(args)
         active = False
         for i, a in enumerate(args):
             if type(a) is JVPTracer and a.trace is self:
@@ -177,7 +182,7 @@ def jvp(
 
 
 def _check_tangent(tangent: Any, primal: Any) -> Any:
-    """The tangent as it goes in: None for the zero of an integer, cast if it was a Python number."""
+    """The tangent as it goes in: None for an integer's zero, cast if it was a Python number."""
     aval = tangent_aval(aval_of(primal))
     if aval.dtype == float0:
         if aval_of(tangent).dtype != float0:

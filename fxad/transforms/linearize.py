@@ -41,7 +41,7 @@ class _Linearized:
         self.transformation = transformation
         self.primals, self.in_structure = flatten_inputs(transformation, primals)
         aux_leaves: list[Any] = []
-        aux_structure = None
+        aux_structure: Any = None
 
         def flat_fun(*args: Any) -> list[Any]:
             nonlocal aux_leaves, aux_structure

@@ -34,6 +34,8 @@ class Node(LinearOperand):
 
     __slots__ = ("tick", "primitive", "args", "params")
 
+    aval: Any
+
     def __init__(
         self,
         aval: Any,
@@ -55,11 +57,15 @@ class TapeTracer(Tracer):
 
     @property
     def aval(self) -> ShapedArray:
-        return self.node.aval
+        """What is known of the value without its numbers."""
+        aval: ShapedArray = self.node.aval
+        return aval
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.node.aval.shape
+        """The lengths of the axes."""
+        shape: tuple[int, ...] = self.node.aval.shape
+        return shape
 
 
 register_tracer(TapeTracer)
@@ -72,6 +78,7 @@ class TapeTrace(Trace):
     transformation = "a derivative rule, whose tangents have no value"
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Interprets one application of a primitive."""
         operands = list(args)
         active = False
         for i, a in enumerate(args):

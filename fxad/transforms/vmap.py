@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 import fxad.tree as tree
+import fxad.tree_util as tree_util
 from fxad.core.aval import ShapedArray, aval_of
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.primitive import Primitive
@@ -30,12 +31,17 @@ from fxad.transforms.common import check_callable, flatten_inputs, flatten_outpu
 class BatchTracer(Tracer):
     """One example's value: the whole batch, and which of its axes is the batch."""
 
-    __slots__ = ("value", "dim", "aval")
+    __slots__ = ("value", "dim", "_aval")
 
     def __init__(self, trace: BatchTrace, value: Any, dim: int) -> None:
         self.trace, self.value, self.dim = trace, value, dim
         aval = aval_of(value)
-        self.aval = aval.with_shape(aval.shape[:dim] + aval.shape[dim + 1 :])
+        self._aval = aval.with_shape(aval.shape[:dim] + aval.shape[dim + 1 :])
+
+    @property
+    def aval(self) -> ShapedArray:
+        """What is known of the value without its numbers."""
+        return self._aval
 
 
 register_tracer(BatchTracer)
@@ -47,6 +53,7 @@ class AxisSize(int):
     name: Any
 
     def __new__(cls, size: int, name: Any = None) -> AxisSize:
+        """A size with a name."""
         self = super().__new__(cls, size)
         self.name = name
         return self
@@ -63,7 +70,8 @@ class BatchTrace(Trace):
         self.size = AxisSize(size, axis_name)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        values, dims = list(args), [None] * len(args)
+        """Interprets one application of a primitive."""
+        values, dims = list(args), cast(list[int | None], [None] * len(args))
         active = primitive.collective and self.size.name in params["axis_name"]
         for i, a in enumerate(args):
             if type(a) is BatchTracer and a.trace is self:
@@ -284,8 +292,8 @@ def _batch_size(
             "Give one in_axes entry that is not None, or axis_size.",
         )
     if len(set(sizes)) > 1:
-        paths = [tree.keystr(path) for path, _ in tree.leaves_with_path(args[0])]
-        paths += [tree.keystr(path) for path, _ in tree.leaves_with_path(args[1])]
+        paths = [tree_util.keystr(path) for path, _ in tree.leaves_with_path(args[0])]
+        paths += [tree_util.keystr(path) for path, _ in tree.leaves_with_path(args[1])]
         listed = ", ".join(
             f"argument{path} of shape {shape_of(x)} has {shape_of(x)[d]} along axis {d}"
             for path, x, d in zip(paths, leaves, dims, strict=True)
