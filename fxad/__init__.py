@@ -11,6 +11,9 @@ from fxad.backends import (
     devices,
     local_devices,
 )
+from fxad.compiler.jit import ShapeDtypeStruct, clear_caches, eval_shape, jit, make_jaxpr
+from fxad.control.checkpoint import checkpoint, remat
+from fxad.control.custom import closure_convert, custom_jvp, custom_vjp
 from fxad.switches import check_tracer_leaks, checking_leaks, disable_jit, enable_x64
 from fxad.transforms.derivatives import hessian, hvp, jacfwd, jacobian, jacrev, value_grad_hvp
 from fxad.transforms.jvp import jvp
@@ -20,10 +23,16 @@ from fxad.transforms.vmap import vmap
 __version__ = "0.1.0"
 
 __all__ = [
+    "ShapeDtypeStruct",
     "block_until_ready",
     "check_tracer_leaks",
     "checking_leaks",
+    "checkpoint",
+    "clear_caches",
+    "closure_convert",
     "config",
+    "custom_jvp",
+    "custom_vjp",
     "default_backend",
     "default_device",
     "device_count",
@@ -33,17 +42,21 @@ __all__ = [
     "disable_jit",
     "enable_x64",
     "errors",
+    "eval_shape",
     "grad",
     "hessian",
     "hvp",
     "jacfwd",
     "jacobian",
     "jacrev",
+    "jit",
     "jvp",
     "linear_transpose",
     "linearize",
     "local_devices",
+    "make_jaxpr",
     "numpy",
+    "remat",
     "tree",
     "tree_util",
     "value_and_grad",
