@@ -188,9 +188,13 @@ def divmod(x: Any, y: Any) -> tuple[Any, Any]:
     return div.astype(dtype, copy=False), mod.astype(dtype, copy=False)
 
 
+def _is_complex(x: Any) -> bool:
+    return isinstance(x, complex) or (hasattr(x, "dtype") and x.dtype.kind == "c")
+
+
 def _truth(x: Any) -> Any:
     """CuPy's logical functions have no complex loops."""
-    return cp.not_equal(x, 0) if cp.iscomplexobj(x) else x
+    return cp.not_equal(x, 0) if _is_complex(x) else x
 
 
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:
@@ -201,7 +205,7 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Any:
 
 def angle(x: Any) -> Any:
     """CuPy's own takes nan and -0.0 for positive numbers."""
-    return cp.arctan2(x.imag if cp.iscomplexobj(x) else 0, x.real)
+    return cp.arctan2(x.imag if _is_complex(x) else 0, x.real)
 
 
 def spacing(x: Any) -> Any:
@@ -212,7 +216,7 @@ def spacing(x: Any) -> Any:
 
 def logistic(x: Any) -> Any:
     """1 / (1 + exp(-x))."""
-    return 0.5 * (1 + cp.tanh(0.5 * x)) if cp.iscomplexobj(x) else special.expit(x)
+    return 0.5 * (1 + cp.tanh(0.5 * x)) if _is_complex(x) else special.expit(x)
 
 
 def _keeps_dtype(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -226,11 +230,27 @@ def _keeps_dtype(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _polygamma(n: Any, x: Any) -> Any:
-    return special.polygamma(cp.asarray(n), x)
+def polygamma(n: Any, x: Any) -> Any:
+    """The n-th derivative of digamma at x, in x's dtype; CuPy computes it in n's."""
+    out = special.polygamma(cp.asarray(n), x)
+    return out.astype(x.dtype, copy=False) if x.dtype.kind == "f" else out
 
 
-# Order --------------------------------------------------------------------------------------------
+# Reductions and running values --------------------------------------------------------------------
+
+
+def _extremum(reduce: Callable[..., Any], combine: Callable[..., Any]) -> Callable[..., Any]:
+    """CuPy's own has no ``initial``, so none over an empty axis."""
+
+    def extremum(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
+        if initial is None:
+            return reduce(x, axis=axis, keepdims=keepdims)
+        if x.size:
+            return combine(reduce(x, axis=axis, keepdims=keepdims), x.dtype.type(initial))
+        shape = np.empty(x.shape, bool).any(axis=axis, keepdims=keepdims).shape
+        return cp.full(shape, initial, x.dtype)
+
+    return extremum
 
 
 def running(combine: Callable[..., Any]) -> Callable[[Any, int], Any]:
@@ -247,6 +267,9 @@ def running(combine: Callable[..., Any]) -> Callable[[Any, int], Any]:
         return cp.moveaxis(out, -1, axis)
 
     return scan
+
+
+# Order --------------------------------------------------------------------------------------------
 
 
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
@@ -441,7 +464,7 @@ vars(xp).update(
     erf_inv=_keeps_dtype(special.erfinv),
     lgamma=_keeps_dtype(special.gammaln),
     digamma=_keeps_dtype(special.digamma),
-    polygamma=_keeps_dtype(_polygamma),
+    polygamma=polygamma,
     zeta=_keeps_dtype(special.zeta),
     logistic=_keeps_dtype(logistic),
     angle=angle,
@@ -456,6 +479,8 @@ vars(xp).update(
     logical_xor=lambda x, y: cp.logical_xor(_truth(x), _truth(y)),
     logical_not=lambda x: cp.logical_not(_truth(x)),
     broadcast_to=lambda x, shape: cp.broadcast_to(cp.asarray(x), shape),
+    max=_extremum(cp.max, cp.maximum),
+    min=_extremum(cp.min, cp.minimum),
     cummax=running(cp.maximum),
     cummin=running(cp.minimum),
     cumlogsumexp=running(cp.logaddexp),
