@@ -6,11 +6,16 @@ __device__ __forceinline__ uint64 global_thread() {
     return (uint64)blockIdx.x * blockDim.x + threadIdx.x;
 }
 
+// Word by word: a key cut out of a larger array need not be aligned to 8 bytes.
+__device__ __forceinline__ uint2 load_key(const uint32* keys, uint64 number) {
+    return make_uint2(keys[2 * number], keys[2 * number + 1]);
+}
+
 // Division of 64-bit numbers costs more than the hash itself: 32 bits wherever they hold both.
-__device__ __forceinline__ uint2 hash_element(const uint2* keys, uint64 count, uint64 i) {
-    if ((i | count) >> 32) return hash_counter(keys[i / count], i % count);
+__device__ __forceinline__ uint2 hash_element(const uint32* keys, uint64 count, uint64 i) {
+    if ((i | count) >> 32) return hash_counter(load_key(keys, i / count), i % count);
     const uint32 key = (uint32)i / (uint32)count;
-    return hash_counter(keys[key], (uint32)i - key * (uint32)count);
+    return hash_counter(load_key(keys, key), (uint32)i - key * (uint32)count);
 }
 
 // The layouts of one hash: narrow integers keep the low bits, 64 bits the first word on top.
@@ -25,7 +30,7 @@ __device__ __forceinline__ void store(uint2* out, uint2 hash) { *out = hash; }
 
 #define RANDOM_KERNEL(name, T)                                                             \
     extern "C" __global__ void __launch_bounds__(256)                                      \
-        name(const uint2* keys, uint64 count, uint64 size, T* out) {                       \
+        name(const uint32* keys, uint64 count, uint64 size, T* out) {                       \
         const uint64 i = global_thread();                                                  \
         if (i < size) store(out + i, hash_element(keys, count, i));                        \
     }

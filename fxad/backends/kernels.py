@@ -28,6 +28,7 @@ from fxad.errors import DeviceError, KernelError
 #: IEEE arithmetic as NumPy's, subnormals included, except that a * b + c may be rounded once.
 OPTIONS = ("-std=c++17", "-ftz=false", "-prec-div=true", "-prec-sqrt=true", "-fmad=true")
 
+_ON_THE_HOST = np.ndarray | np.generic | int | float | complex
 _PACKAGE = Path(__file__).resolve().parents[1]
 _INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
@@ -81,7 +82,7 @@ def accelerated(primitive: str, impl: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(impl)
     def run(xp: Any, *arrays: Any, **params: Any) -> Any:
-        if xp is not np:
+        if not all(isinstance(x, _ON_THE_HOST) for x in arrays):
             avals = tuple(map(aval_of, arrays))
             for registration in _registered.get(primitive, ()):
                 if registration.supports(avals, params):
@@ -184,7 +185,7 @@ def launch(
     Args:
         name: the stem of the file.
         function: an ``extern "C"`` function in it.
-        grid: blocks along up to three axes.
+        grid: blocks along up to three axes; none along one of them: nothing is launched.
         block: threads along up to three axes.
         args: C-contiguous CuPy arrays, and NumPy scalars of exactly the parameters' types.
         shared: bytes of dynamic shared memory.
@@ -205,7 +206,8 @@ def launch(
                 f"[{function}] got an array with strides {x.strides} as argument {position}, "
                 "wanted contiguous memory: pass xp.ascontiguousarray(x)"
             )
-    _function(name, function, _device())(tuple(grid), tuple(block), args, shared_mem=shared)
+    if all(grid):
+        _function(name, function, _device())(tuple(grid), tuple(block), args, shared_mem=shared)
 
 
 def blocks(size: int, width: int) -> tuple[int]:

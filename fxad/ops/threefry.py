@@ -50,7 +50,7 @@ def threefry2x32(xp: Any, k0: Any, k1: Any, x0: Any, x1: Any) -> tuple[Any, Any]
     if not one_key:
         k0, k1 = (xp.broadcast_to(k, shape) for k in (k0, k1))
     k0, k1 = k0.reshape(-1), k1.reshape(-1)
-    width = _block_size(xp)
+    width = _block_size(y0)
     scratch = xp.empty(min(y0.size, width), np.uint32)
     for start in range(0, y0.size, width):
         block = slice(start, min(start + width, y0.size))
@@ -88,8 +88,8 @@ def fold_in(xp: Any, keys: Any, data: Any) -> Any:
     return xp.stack(threefry2x32(xp, keys[..., 0], keys[..., 1], np.uint32(0), data), axis=-1)
 
 
-def _block_size(xp: Any) -> int:
-    return NUMPY_BLOCK if xp is np else CUPY_BLOCK
+def _block_size(x: Any) -> int:
+    return NUMPY_BLOCK if isinstance(x, np.ndarray) else CUPY_BLOCK
 
 
 def _hashed_counters(
@@ -98,8 +98,8 @@ def _hashed_counters(
     """Hashes `count` counters from `first` on for each key, by blocks, in buffers used again."""
     if not count or not len(rows):
         return
-    width = min(count, _block_size(xp))
-    height = min(len(rows), _block_size(xp) // width)
+    width = min(count, _block_size(rows))
+    height = min(len(rows), _block_size(rows) // width)
     buffers = xp.empty((3, height, width), np.uint32)
     low = xp.arange(width, dtype=np.uint32)
     for top in range(0, len(rows), height):

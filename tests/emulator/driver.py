@@ -20,7 +20,7 @@ import numpy as np
 from fxad.backends.kernels import cache_directory, kernel_folder, read_source
 
 INCLUDE = Path(__file__).with_name("include")
-FLAGS = ("-std=c++17", "-O1", "-g", "-w", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
+FLAGS = ("-std=c++17", "-O1", "-g1", "-w", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
 FLAGS += ("-fno-strict-aliasing", "-ffp-contract=off", "-fwrapv")
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 CANARY = 256  # bytes beside each array that a kernel must leave alone
