@@ -1,4 +1,4 @@
-"""What moves elements and computes nothing: join, split, slice, pad, flip; and arrays from nothing.
+"""What moves elements and computes nothing: join, split, slice, pad, flip.
 
 ``pad`` and ``slice``, ``concatenate`` and ``split`` are each other's transposes.
 """
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from fxad.core.aval import DType, Shape, ShapedArray, aval_of, broadcast_shapes,
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.trace import is_linear
-from fxad.errors import ArgumentTypeError, ArgumentValueError, DtypeError, ShapeError
+from fxad.errors import ArgumentValueError, DtypeError, ShapeError
 from fxad.ops.base import (
     broadcast_in_dim,
     broadcast_to,
@@ -38,7 +38,7 @@ Padding = tuple[tuple[int, int, int], ...]
 
 
 def batch_along(
-    primitive: Primitive, size: int, args: Sequence[Any], dims: Sequence[int | None], axis: int
+    size: int, args: Sequence[Any], dims: Sequence[int | None], axis: int
 ) -> tuple[list[Any], int, int]:
     """Operands with one common batch axis, that axis, and ``axis`` counted beside it."""
     if len(set(dims)) == 1 and dims[0] is not None:
@@ -51,7 +51,8 @@ def batch_along(
 
 def _slice_abstract(x: ShapedArray, *, start: Shape, limit: Shape, strides: Shape) -> ShapedArray:
     fits = len(start) == len(limit) == len(strides) == x.ndim and all(
-        0 <= a <= b <= n and k > 0 for a, b, k, n in zip(start, limit, strides, x.shape, strict=True)
+        0 <= a <= b <= n and k > 0
+        for a, b, k, n in zip(start, limit, strides, x.shape, strict=True)
     )
     if not fits:
         raise error(
@@ -190,7 +191,11 @@ def _pad_transpose(ct: Any, x: Any, value: Any, *, padding: Padding) -> list[Any
         cropped = pad(ct, 0, [(-lo, -hi, 0) for lo, hi, _ in padding])
         steps = [between + 1 for _, _, between in padding]
         shape = shape_of(cropped)
-        ct_x = cropped if max(steps, default=1) == 1 else slice_(cropped, [0] * len(shape), shape, steps)
+        ct_x = (
+            cropped
+            if max(steps, default=1) == 1
+            else slice_(cropped, [0] * len(shape), shape, steps)
+        )
     if is_linear(value):
         mask = _padding_mask(x.aval.shape if is_linear(x) else shape_of(x), padding)
         ct_value = reduce_sum(select(mask, ct, 0), range(len(padding)))
@@ -306,7 +311,7 @@ def _concatenate_transpose(ct: Any, *args: Any, axis: int) -> list[Any]:
 def _concatenate_batch(
     size: int, args: Sequence[Any], dims: Sequence[int | None], *, axis: int
 ) -> tuple[Any, int]:
-    args, dim, axis = batch_along(concatenate_p, size, args, dims, axis)
+    args, dim, axis = batch_along(size, args, dims, axis)
     return concatenate_p.bind(*args, axis=axis), dim
 
 
@@ -424,7 +429,7 @@ def _rev_batch(
     return rev_p.bind(args[0], axes=shift_axes(axes, dims[0])), dims[0]
 
 
-rev_p = linear(
+rev_p: Primitive = linear(
     "rev",
     abstract=_same,
     impl=lambda xp, x, *, axes: xp.flip(x, axes),
@@ -439,7 +444,7 @@ def flip(x: Any, axis: Any = None) -> Any:
     return rev_p.bind(x, axes=axes) if axes else x
 
 
-copy_p = linear(
+copy_p: Primitive = linear(
     "copy",
     abstract=_same,
     impl=lambda xp, x: xp.array(x),
@@ -474,7 +479,7 @@ def _bitcast_impl(xp: Any, x: Any, *, dtype: DType) -> Any:
     return xp.ascontiguousarray(x).reshape(-1).view(dtype).reshape(shape)
 
 
-bitcast_convert_type_p = Primitive(
+bitcast_convert_type_p: Primitive = Primitive(
     "bitcast_convert_type",
     abstract=lambda x, *, dtype: ShapedArray(_bitcast_shape(x, dtype), dtype),
     impl=_bitcast_impl,
@@ -499,7 +504,7 @@ def _barrier(operands: Sequence[Any]) -> list[Any]:
     return [None if x is None else next(rest) for x in operands]
 
 
-optimization_barrier_p = Primitive(
+optimization_barrier_p: Primitive = Primitive(
     "optimization_barrier",
     abstract=lambda *avals: list(avals),
     impl=lambda xp, *xs: list(xs),
@@ -532,9 +537,7 @@ def expand_dims(x: Any, axis: Any) -> Any:
     count = len(axis) if isinstance(axis, tuple | list) else 1
     axes = normalize_axes("expand_dims", axis, len(shape) + count)
     lengths = iter(shape)
-    return reshape(
-        x, [1 if d in axes else next(lengths) for d in range(len(shape) + count)]
-    )
+    return reshape(x, [1 if d in axes else next(lengths) for d in range(len(shape) + count)])
 
 
 def squeeze(x: Any, axis: Any = None) -> Any:
@@ -587,7 +590,9 @@ def tile(x: Any, reps: Any) -> Any:
 def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
     """Each element ``repeats`` times in a row along an axis; flattened first for None."""
     if repeats < 0:
-        raise error(ArgumentValueError, "repeat", f"got repeats={repeats}, wanted a count from 0 on")
+        raise error(
+            ArgumentValueError, "repeat", f"got repeats={repeats}, wanted a count from 0 on"
+        )
     if axis is None:
         x, axis = ravel(x), 0
     shape = shape_of(x)
@@ -595,75 +600,3 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
     spread = (*shape[: axis + 1], repeats, *shape[axis + 1 :])
     out = broadcast_in_dim(x, spread, [d + (d > axis) for d in range(len(shape))])
     return reshape(out, (*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]))
-
-
-# Arrays from nothing ---------------------------------------------------------------------------
-
-
-def _creator(name: str, impl: Callable[..., Any], shape: Callable[..., Shape]) -> Primitive:
-    """A primitive without operands: ``impl(xp, dtype=, **params)`` of ``shape(**params)``."""
-    primitive = Primitive(
-        name,
-        abstract=lambda *, dtype, **params: ShapedArray(shape(**params), dtype),
-        impl=impl,
-        jvp=None,
-        batch=lambda size, args, dims, **params: (primitive.bind(**params), None),
-        cost=lambda avals, params: (
-            0.0,
-            float(math.prod(shape(**{k: v for k, v in params.items() if k != "dtype"})))
-            * params["dtype"].itemsize,
-        ),
-    )
-    return primitive
-
-
-def _iota_impl(xp: Any, *, shape: Shape, axis: int, dtype: DType) -> Any:
-    inner = [1] * len(shape)
-    inner[axis] = shape[axis]
-    return xp.array(xp.broadcast_to(xp.arange(shape[axis], dtype=dtype).reshape(inner), shape))
-
-
-iota_p = _creator("iota", _iota_impl, lambda *, shape, axis: shape)
-eye_p = _creator(
-    "eye", lambda xp, *, n, m, k, dtype: xp.eye(n, m, k, dtype), lambda *, n, m, k: (n, m)
-)
-tri_p = _creator(
-    "tri", lambda xp, *, n, m, k, dtype: xp.tri(n, m, k, dtype), lambda *, n, m, k: (n, m)
-)
-arange_p = _creator(
-    "arange",
-    lambda xp, *, start, stop, step, dtype: xp.arange(start, stop, step, dtype),
-    lambda *, start, stop, step: (max(0, math.ceil((stop - start) / step)),),
-)
-
-
-def iota(dtype: Any, shape: int | Sequence[int], axis: int = 0) -> Any:
-    """Counts 0, 1, 2, ... along one axis of a shape."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    axis = normalize_axis("iota", axis, len(shape))
-    return iota_p.bind(shape=shape, axis=axis, dtype=np.dtype(dtype))
-
-
-def eye(n: int, m: int | None = None, k: int = 0, dtype: Any = np.float64) -> Any:
-    """Ones on the diagonal ``k`` of an ``n`` by ``m`` matrix, zeros elsewhere."""
-    return eye_p.bind(n=n, m=n if m is None else m, k=k, dtype=np.dtype(dtype))
-
-
-def tri(n: int, m: int | None = None, k: int = 0, dtype: Any = np.float64) -> Any:
-    """Ones on and below the diagonal ``k`` of an ``n`` by ``m`` matrix, zeros elsewhere."""
-    return tri_p.bind(n=n, m=n if m is None else m, k=k, dtype=np.dtype(dtype))
-
-
-def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
-    """``start``, ``start + step``, ... below ``stop``: NumPy's, of numbers known when tracing."""
-    if stop is None:
-        start, stop = 0, start
-    numbers = (start, stop, step)
-    if dtype is None:
-        dtype = promote(map(aval_of, numbers))[0]
-    known = [x.item() if hasattr(x, "item") else x for x in numbers]
-    if not all(isinstance(x, int | float) for x in known):
-        raise error(ArgumentTypeError, "arange", f"got {numbers}, wanted real numbers")
-    if known[2] == 0:
-        raise error(ArgumentValueError, "arange", f"got {numbers}, wanted a step that is not 0")
-    return arange_p.bind(start=known[0], stop=known[1], step=known[2], dtype=np.dtype(dtype))

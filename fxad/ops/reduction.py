@@ -1,0 +1,517 @@
+"""Reductions: extrema, products, logical and exponential sums; and the moments made of sums."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fxad.core.aval import DType, Shape, ShapedArray
+from fxad.core.primitive import Primitive
+from fxad.core.source import error
+from fxad.errors import ArgumentValueError
+from fxad.ops.base import (
+    broadcast_to,
+    convert,
+    dim_after_reduction,
+    dtype_of,
+    normalize_axes,
+    normalize_axis,
+    reduce_sum,
+    reshape,
+    shape_of,
+    shift_axes,
+    transpose,
+)
+from fxad.ops.cumulative import accumulation_dtype, cumprod_p
+from fxad.ops.elementwise import (
+    add,
+    conj,
+    div,
+    eq,
+    max,
+    min,
+    mul,
+    ne,
+    real,
+    select,
+    sqrt,
+    sub,
+)
+from fxad.ops.shape import ravel, shifted
+
+Axes = tuple[int, ...]
+
+
+def reduction(
+    name: str,
+    impl: Callable[..., Any],
+    jvp: Callable[..., Any] | None = None,
+    *,
+    dtype: Any = None,
+    identity: bool = True,
+    flops: float = 1.0,
+) -> Primitive:
+    """A primitive that takes the axes ``axes`` away.
+
+    Args:
+      name: the primitive's name.
+      impl: ``impl(xp, x, axes)``.
+      jvp: ``jvp(t, out, x, axes)``, the tangent of the output.
+      dtype: of the result, where it is not the operand's.
+      identity: whether the reduction of no elements has a value.
+      flops: for the cost of one element.
+    """
+
+    def abstract(x: ShapedArray, *, axes: Axes) -> ShapedArray:
+        if not identity and any(x.shape[d] == 0 for d in axes):
+            raise _no_elements(name, x.shape, axes)
+        return ShapedArray(_without(x.shape, axes), x.dtype if dtype is None else dtype)
+
+    def jvp_rule(primals: Sequence[Any], tangents: Sequence[Any], *, axes: Axes) -> Any:
+        out = primitive.bind(primals[0], axes=axes)
+        return out, jvp(tangents[0], out, primals[0], axes)  # type: ignore[misc]
+
+    def batch(size: int, args: Sequence[Any], dims: Sequence[Any], *, axes: Axes) -> Any:
+        axes = shift_axes(axes, dims[0])
+        return primitive.bind(args[0], axes=axes), dim_after_reduction(dims[0], axes)
+
+    primitive = Primitive(
+        name,
+        abstract=abstract,
+        impl=lambda xp, x, *, axes: impl(xp, x, axes),
+        jvp=None if jvp is None else jvp_rule,
+        batch=batch,
+        cost=_cost(flops, abstract),
+    )
+    return primitive
+
+
+def _cost(flops: float, abstract: Callable[..., ShapedArray]) -> Callable[..., Any]:
+    def cost(avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[float, float]:
+        x, out = avals[0], abstract(*avals, **params)
+        moved = x.size * x.dtype.itemsize + out.size * out.dtype.itemsize
+        return flops * x.size, float(moved)
+
+    return cost
+
+
+def _without(shape: Shape, axes: Axes) -> Shape:
+    return tuple(n for d, n in enumerate(shape) if d not in axes)
+
+
+def _no_elements(name: str, shape: Shape, axes: Axes) -> ArgumentValueError:
+    return error(
+        ArgumentValueError,
+        name,
+        f"got {shape} along the axes {axes}, which holds no elements, wanted at least one: "
+        "the extremum of none is not defined",
+        "Give initial=, the value that the extremum starts from.",
+    )
+
+
+def keep(reduced: Any, x: Any, axes: Axes) -> Any:
+    """A reduction of ``x`` with the axes back, at length 1."""
+    return reshape(reduced, [1 if d in axes else n for d, n in enumerate(shape_of(x))])
+
+
+# Primitives ------------------------------------------------------------------------------------
+
+
+def _extremum_jvp(t: Any, out: Any, x: Any, axes: Axes) -> Any:
+    """The mean of the tangents of all the elements that equal the extremum."""
+    hit = eq(x, keep(out, x, axes))
+    count = reduce_sum(convert(hit, dtype_of(x)), axes)
+    return div(reduce_sum(select(hit, t, 0), axes), count)
+
+
+reduce_max_p = reduction(
+    "reduce_max", lambda xp, x, axes: xp.max(x, axis=axes), _extremum_jvp, identity=False
+)
+reduce_min_p = reduction(
+    "reduce_min", lambda xp, x, axes: xp.min(x, axis=axes), _extremum_jvp, identity=False
+)
+
+
+def _last(x: Any, axes: Axes) -> Any:
+    """The axes that go, as one axis at the end."""
+    shape = shape_of(x)
+    kept = [d for d in range(len(shape)) if d not in axes]
+    length = math.prod(shape[d] for d in axes)
+    return reshape(transpose(x, [*kept, *axes]), (*_without(shape, axes), length))
+
+
+def _prod_jvp(t: Any, out: Any, x: Any, axes: Axes) -> Any:
+    """Each tangent times the product of all other factors, which is right at zeros too."""
+    x, t = _last(x, axes), _last(t, axes)
+    axis = len(shape_of(x)) - 1
+    if shape_of(x)[axis] == 1:
+        return reduce_sum(t, (axis,))
+    before = cumprod_p.bind(shifted(x, 1, axis), axis=axis, reverse=False)
+    after = cumprod_p.bind(shifted(x, 1, axis, reverse=True), axis=axis, reverse=True)
+    return reduce_sum(mul(t, mul(before, after)), (axis,))
+
+
+reduce_prod_p = reduction(
+    "reduce_prod", lambda xp, x, axes: xp.prod(x, axis=axes, dtype=x.dtype), _prod_jvp
+)
+reduce_and_p = reduction(
+    "reduce_and", lambda xp, x, axes: xp.all(x, axis=axes), dtype=np.dtype(np.bool_)
+)
+reduce_or_p = reduction(
+    "reduce_or", lambda xp, x, axes: xp.any(x, axis=axes), dtype=np.dtype(np.bool_)
+)
+
+
+def _arg_extremum(name: str, impl: Callable[..., Any]) -> Primitive:
+    """A primitive for the place of an extremum along ``axis``: the first one, NaN before all."""
+
+    def abstract(x: ShapedArray, *, axis: int) -> ShapedArray:
+        if x.shape[axis] == 0:
+            raise _no_elements(name, x.shape, (axis,))
+        return ShapedArray(_without(x.shape, (axis,)), np.dtype(np.int64))
+
+    def batch(size: int, args: Sequence[Any], dims: Sequence[Any], *, axis: int) -> Any:
+        dim = dims[0]
+        return primitive.bind(args[0], axis=axis + (axis >= dim)), dim - (axis < dim)
+
+    primitive = Primitive(
+        name, abstract=abstract, impl=impl, jvp=None, batch=batch, cost=_cost(1.0, abstract)
+    )
+    return primitive
+
+
+argmax_p = _arg_extremum("argmax", lambda xp, x, *, axis: xp.argmax(x, axis=axis))
+argmin_p = _arg_extremum("argmin", lambda xp, x, *, axis: xp.argmin(x, axis=axis))
+
+
+# Exponential sums ------------------------------------------------------------------------------
+
+
+def _logsumexp_impl(xp: Any, x: Any, axes: Axes) -> Any:
+    if not x.size:
+        return xp.full(_without(x.shape, axes), -np.inf, x.dtype)
+    top = xp.max(x.real, axis=axes, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, top.dtype.type(0))
+    # The sum is infinite or 0 where the answer is an infinity.
+    with np.errstate(over="ignore", divide="ignore"):
+        out = xp.log(xp.sum(xp.exp(x - top), axis=axes, dtype=x.dtype))
+    return out + top.reshape(out.shape)
+
+
+def _softmax_impl(xp: Any, x: Any, *, axes: Axes) -> Any:
+    if not x.size:
+        return xp.array(x)
+    top = xp.max(x.real, axis=axes, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        below = x - top
+    if x.dtype.kind == "f":
+        # An infinity less itself counts as 0: equal infinities share equally.
+        below = xp.fmin(below, below.dtype.type(0))
+        top = xp.where(xp.isnan(top), top, top.dtype.type(1))
+    else:
+        top = 1
+    scaled = xp.exp(below)
+    return scaled / (xp.sum(scaled, axis=axes, dtype=x.dtype, keepdims=True) * top)
+
+
+def _softmax_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, axes: Axes) -> Any:
+    out = softmax_p.bind(primals[0], axes=axes)
+    part = mul(tangents[0], out)
+    return out, sub(part, mul(out, keep(reduce_sum(part, axes), out, axes)))
+
+
+def _softmax_batch(size: int, args: Sequence[Any], dims: Sequence[Any], *, axes: Axes) -> Any:
+    return softmax_p.bind(args[0], axes=shift_axes(axes, dims[0])), dims[0]
+
+
+softmax_p = Primitive(
+    "softmax",
+    abstract=lambda x, *, axes: ShapedArray(x.shape, x.dtype),
+    impl=_softmax_impl,
+    jvp=_softmax_jvp,
+    batch=_softmax_batch,
+    cost=_cost(20.0, lambda x, *, axes: x),
+)
+logsumexp_p = reduction(
+    "logsumexp",
+    _logsumexp_impl,
+    lambda t, out, x, axes: reduce_sum(mul(t, softmax_p.bind(x, axes=axes)), axes),
+    flops=20.0,
+)
+
+
+# Functions -------------------------------------------------------------------------------------
+
+
+def _axes(operation: str, x: Any, axis: Any) -> Axes:
+    """The axes to take away; as NumPy, numbers may be reduced along their axis 0 or -1."""
+    ndim = len(shape_of(x))
+    return () if not ndim and axis in (0, -1) else normalize_axes(operation, axis, ndim)
+
+
+def _only(operation: str, x: Any, where: Any, otherwise: Any) -> Any:
+    """``x`` where a mask holds, which broadcasts to its shape."""
+    if where is None or where is True:
+        return x
+    if len(shape_of(where)) > len(shape_of(x)):
+        where = broadcast_to(where, shape_of(x))
+    return select(where, x, otherwise)
+
+
+def _reduce(primitive: Primitive, x: Any, axes: Axes, keepdims: bool) -> Any:
+    out = primitive.bind(x, axes=axes)
+    return keep(out, x, axes) if keepdims else out
+
+
+def sum_(
+    x: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
+    """The sum over one, some or all axes; linear.
+
+    Args:
+      x: the array.
+      axis: an axis, a tuple of axes, or None for all.
+      dtype: of the sum; by default that of ``x``, and 64 bits for smaller integers and booleans.
+      keepdims: leaves the axes in place, at length 1.
+      initial: a number to start from.
+      where: a mask that broadcasts to ``x``; only elements where it holds are summed.
+    """
+    x = _summands("sum", x, dtype, where, 0)
+    axes = _axes("sum", x, axis)
+    out = reduce_sum(x, axes)
+    out = keep(out, x, axes) if keepdims else out
+    return out if initial is None else add(out, convert(initial, dtype_of(x)))
+
+
+def prod(
+    x: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
+    """The product, arguments as ``sum_``; derivatives of all orders hold at zeros too."""
+    x = _summands("prod", x, dtype, where, 1)
+    out = _reduce(reduce_prod_p, x, _axes("prod", x, axis), keepdims)
+    return out if initial is None else mul(out, convert(initial, dtype_of(x)))
+
+
+def _summands(operation: str, x: Any, dtype: Any, where: Any, identity: int) -> Any:
+    x = convert(x, accumulation_dtype(dtype_of(x)) if dtype is None else dtype)
+    return _only(operation, x, where, identity)
+
+
+def _extremum(
+    operation: str, pair: Any, x: Any, axis: Any, keepdims: bool, initial: Any, where: Any
+) -> Any:
+    primitive, of_two = pair
+    axes = _axes(operation, x, axis)
+    if initial is None:
+        if where is not None and where is not True:
+            raise error(
+                ArgumentValueError,
+                operation,
+                "got where= without initial=, wanted a value in case that no element is left",
+                "Give initial=, the value that the extremum starts from.",
+            )
+        return _reduce(primitive, x, axes, keepdims)
+    x = _only(operation, x, where, initial)
+    initial = convert(initial, dtype_of(x))
+    shape = shape_of(x)
+    if any(shape[d] == 0 for d in axes):
+        left = [1 if d in axes else n for d, n in enumerate(shape) if keepdims or d not in axes]
+        return broadcast_to(initial, left)
+    return of_two(_reduce(primitive, x, axes, keepdims), initial)
+
+
+def amax(
+    x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = None
+) -> Any:
+    """The greatest element, arguments as ``sum_``; equal elements share the derivative equally.
+
+    NaN wins over all numbers, and complex numbers compare by their real part first, as in NumPy.
+    """
+    return _extremum("max", (reduce_max_p, max), x, axis, keepdims, initial, where)
+
+
+def amin(
+    x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = None
+) -> Any:
+    """The least element, as ``amax``."""
+    return _extremum("min", (reduce_min_p, min), x, axis, keepdims, initial, where)
+
+
+def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The greatest element less the least one."""
+    return sub(amax(x, axis, keepdims), amin(x, axis, keepdims))
+
+
+def any_(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> Any:
+    """Whether an element is not 0."""
+    x = _only("any", x, where, False)
+    return _reduce(reduce_or_p, x, _axes("any", x, axis), keepdims)
+
+
+def all_(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> Any:
+    """Whether no element is 0."""
+    x = _only("all", x, where, True)
+    return _reduce(reduce_and_p, x, _axes("all", x, axis), keepdims)
+
+
+def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The number of elements that are not 0."""
+    return sum_(ne(x, 0), axis, keepdims=keepdims)
+
+
+def _place(primitive: Primitive, x: Any, axis: int | None, keepdims: bool) -> Any:
+    ndim = len(shape_of(x))
+    if axis is None or not ndim:
+        flat = ravel(x)
+        if axis is not None:
+            normalize_axis(primitive.name, axis, 1)
+        out = primitive.bind(flat, axis=0)
+        return reshape(out, (1,) * ndim) if keepdims else out
+    axis = normalize_axis(primitive.name, axis, ndim)
+    out = primitive.bind(x, axis=axis)
+    return keep(out, x, (axis,)) if keepdims else out
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The place of the greatest element: the first of equal ones, and NaN before all, as NumPy."""
+    return _place(argmax_p, x, axis, keepdims)
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The place of the least element: the first of equal ones, and NaN before all, as NumPy."""
+    return _place(argmin_p, x, axis, keepdims)
+
+
+def _inexact(x: Any) -> Any:
+    return x if dtype_of(x).kind in "fc" else convert(x, np.float64)
+
+
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> Any:
+    """``log(sum(exp(x)))`` without overflow; -inf of no elements, or of only -inf.
+
+    Its derivative is ``softmax``, where equal infinities share equally.
+    """
+    x = _only("logsumexp", _inexact(x), where, -np.inf)
+    return _reduce(logsumexp_p, x, _axes("logsumexp", x, axis), keepdims)
+
+
+def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
+    """``exp(x) / sum(exp(x))`` without overflow; equal infinities share equally."""
+    x = _only("softmax", _inexact(x), where, -np.inf)
+    return softmax_p.bind(x, axes=_axes("softmax", x, axis))
+
+
+def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
+    """``x - logsumexp(x)``."""
+    x = _only("log_softmax", _inexact(x), where, -np.inf)
+    return sub(x, logsumexp(x, axis, keepdims=True))
+
+
+# Moments ---------------------------------------------------------------------------------------
+
+
+def _moment_dtypes(x: DType, dtype: Any) -> tuple[DType, DType]:
+    """The dtype to sum in, and that of the result: float16 sums in float32, as in NumPy."""
+    if dtype is not None:
+        return np.dtype(dtype), np.dtype(dtype)
+    if x.kind in "biu":
+        return np.dtype(np.float64), np.dtype(np.float64)
+    return (np.dtype(np.float32), x) if x == np.float16 else (x, x)
+
+
+def _count(x: Any, axes: Axes, where: Any) -> Any:
+    """How many elements a reduction takes in."""
+    if where is None or where is True:
+        shape = shape_of(x)
+        return math.prod(shape[d] for d in axes)
+    return sum_(broadcast_to(where, shape_of(x)), axes, dtype=np.int64, keepdims=True)
+
+
+def _over(total: Any, count: Any) -> Any:
+    """``total / count`` in the dtype of the total, whose real part counts in."""
+    if type(count) is int:
+        return div(total, count)
+    return div(total, convert(count, np.empty(0, dtype_of(total)).real.dtype))
+
+
+def _mean(x: Any, axes: Axes, where: Any) -> Any:
+    """The mean with the axes kept, in the dtype of ``x`` if that is inexact."""
+    total = keep(reduce_sum(_only("mean", x, where, 0), axes), x, axes)
+    return _over(total, _count(x, axes, where))
+
+
+def mean(
+    x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, where: Any = None
+) -> Any:
+    """The arithmetic mean, arguments as ``sum_``; of integers in float64."""
+    axes = _axes("mean", x, axis)
+    inner, result = _moment_dtypes(dtype_of(x), dtype)
+    out = _mean(convert(x, inner), axes, where)
+    out = out if keepdims else reshape(out, _without(shape_of(x), axes))
+    return convert(out, result)
+
+
+def var(
+    x: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = None,
+) -> Any:
+    """The mean of the squared absolute distance from the mean, real for complex ``x`` too.
+
+    Args:
+      x: the array.
+      axis: an axis, a tuple of axes, or None for all.
+      dtype: to compute in; float64 for integers by default.
+      ddof: the sum is divided by the number of elements less this (NumPy's ``correction``).
+      keepdims: leaves the axes in place, at length 1.
+      where: a mask that broadcasts to ``x``; only elements where it holds take part.
+    """
+    axes = _axes("var", x, axis)
+    inner, result = _moment_dtypes(dtype_of(x), dtype)
+    x = convert(x, inner)
+    away = _only("var", sub(x, _mean(x, axes, where)), where, 0)
+    square = real(mul(away, conj(away))) if inner.kind == "c" else mul(away, away)
+    left = _degrees_of_freedom(_count(x, axes, where), ddof)
+    total = keep(reduce_sum(square, axes), x, axes)
+    out = _over(total, left)
+    out = out if keepdims else reshape(out, _without(shape_of(x), axes))
+    return convert(out, np.empty(0, result).real.dtype)
+
+
+def _degrees_of_freedom(count: Any, ddof: float) -> Any:
+    if type(count) is int:
+        left = count - ddof
+        return left if left > 0 else 0
+    return max(sub(count, ddof), 0)
+
+
+def std(
+    x: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = None,
+) -> Any:
+    """The square root of ``var``; where that is 0 the derivative is 0, the least subgradient."""
+    inner, result = _moment_dtypes(dtype_of(x), dtype)
+    square = var(convert(x, inner), axis, None, ddof, keepdims, where)
+    flat = eq(square, 0)
+    out = select(flat, 0, sqrt(select(flat, 1, square)))
+    return convert(out, np.empty(0, result).real.dtype)
