@@ -75,7 +75,8 @@ def as_device(device: Device | str) -> Device:
             "device",
             f"got a {type(device).__name__}, wanted a Device or a name like 'cuda:0'",
         )
-    count = 1 if device.platform == "cpu" else gpu_count()
+    gpu = device.platform == "gpu"
+    count = gpu_count() if gpu else backend_named(device.platform).count()
     if device.id >= count:
         raise error(
             DeviceError,
