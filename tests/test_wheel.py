@@ -24,8 +24,8 @@ print(json.dumps({
     "file": fxad.__file__,
     "version": fxad.__version__,
     "hessian": float(fxad.grad(fxad.grad(lambda x: fnp.sin(x) * x))(0.0)),
-    "kernels": sorted(path.name for path in kernels.FOLDER.rglob("*") if path.is_file()),
-    "folder": str(kernels.FOLDER),
+    "kernels": sorted(path.name for path in kernels.kernel_folder().rglob("*") if path.is_file()),
+    "folder": str(kernels.kernel_folder()),
     "modules": sorted({name.partition(".")[0] for name in sys.modules}),
 }))
 """
