@@ -1,0 +1,181 @@
+"""Runs every test on a GPU and prints one table: ``python -m tests.gpu_check``, from the checkout.
+
+The whole suite runs with ``FXAD_BACKEND=cupy`` (new arrays on the GPU), the tests marked ``gpu``
+among it, then the main example. Nothing needs to be installed beside CuPy, pytest and NumPy;
+pytest-xdist spreads the tests over processes where it is there.
+
+Exit status: 0 all passed, 1 something failed or the time was up, 2 there is no GPU to test on.
+"""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# What tests the checkout instead of the code, or emulates a GPU.
+LEFT_OUT = (
+    "test_architecture.py",
+    "test_wheel.py",
+    "test_docs.py",
+    "test_contributing.py",
+    "emulator",
+)
+MAIN_JOB = "examples/train_digits.py"
+PACKAGES = (
+    "numpy",
+    "cupy",
+    "cuda-core",
+    "llvmlite",
+    "scipy",
+    "jax",
+    "torch",
+    "pytest",
+    "hypothesis",
+)
+
+
+class Table:
+    """A pytest plugin: counts outcomes by folder, and stops when the time is up."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline, self.late = deadline, False
+        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.seconds: Counter[str] = Counter()
+        self.failures: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        group = group_of(report.nodeid)
+        self.seconds[group] += report.duration
+        if report.when == "call" or report.outcome != "passed":
+            self.counts[group][report.outcome] += 1
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            text = crash.message if crash else str(report.longrepr)
+            self.failures[report.nodeid] = text.partition("\n")[0][:160]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.add("collection", "failed", 0.0)
+            self.failures[report.nodeid] = str(report.longrepr).strip().rpartition("\n")[2][:160]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logfinish(self) -> None:
+        if time.monotonic() > self.deadline and not self.late:
+            self.late = True
+            pytest.exit("the time is up", returncode=1)
+
+    def add(self, group: str, outcome: str, seconds: float) -> None:
+        self.counts[group][outcome] += 1
+        self.seconds[group] += seconds
+
+    def __str__(self) -> str:
+        rows = [("group", "passed", "failed", "skipped", "seconds")]
+        for group in sorted(self.counts):
+            counts = self.counts[group]
+            numbers = [counts[outcome] for outcome in ("passed", "failed", "skipped")]
+            rows.append((group, *map(str, numbers), f"{self.seconds[group]:.1f}"))
+        totals = [sum(int(row[i]) for row in rows[1:]) for i in (1, 2, 3)]
+        rows.append(("all", *map(str, totals), f"{self.seconds.total():.1f}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = []
+        for row in rows:
+            numbers = [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]
+            lines.append("  ".join([row[0].ljust(widths[0]), *numbers]))
+        return "\n".join(lines)
+
+
+def group_of(nodeid: str) -> str:
+    """``tests/ops/test_linalg.py::test_solve`` belongs to ``ops``, a top file to itself."""
+    parts = nodeid.partition("::")[0].removeprefix("tests/").split("/")
+    return parts[0].removesuffix(".py")
+
+
+def no_gpu() -> str | None:
+    """Why there is nothing to test on, or None."""
+    if importlib.util.find_spec("cupy") is None:
+        return "CuPy is not installed"
+    runtime = importlib.import_module("cupy").cuda.runtime
+    try:
+        return None if runtime.getDeviceCount() else "CUDA finds no device"
+    except runtime.CUDARuntimeError as error:
+        return str(error)
+
+
+def versions() -> str:
+    """The machine and what is installed, a line each."""
+    runtime = importlib.import_module("cupy").cuda.runtime
+    count = runtime.getDeviceCount()
+    lines = [
+        *(f"GPU {i}: {runtime.getDeviceProperties(i)['name'].decode()}" for i in range(count)),
+        f"CUDA: driver {runtime.driverGetVersion()}, runtime {runtime.runtimeGetVersion()}",
+        ", ".join([f"Python {platform.python_version()}", *filter(None, map(version, PACKAGES))]),
+    ]
+    return "\n".join(lines)
+
+
+def version(package: str) -> str | None:
+    names = importlib.metadata.packages_distributions().get(package.replace("-", "_"), [package])
+    try:
+        return f"{package} {importlib.metadata.version(names[0])}"
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def run_main_job(table: Table) -> None:
+    """The example that the README starts with, on the GPU."""
+    if importlib.util.find_spec("sklearn") is None or not (ROOT / MAIN_JOB).exists():
+        table.add(MAIN_JOB, "skipped", 0.0)
+        return
+    start = time.monotonic()
+    left = max(table.deadline - start, 1)
+    command = [sys.executable, MAIN_JOB, "--backend", "cupy"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=left)
+        failure = done.stderr.strip().rpartition("\n")[2] if done.returncode else None
+    except subprocess.TimeoutExpired:
+        failure = "the time is up"
+    table.add(MAIN_JOB, "failed" if failure else "passed", time.monotonic() - start)
+    if failure:
+        table.failures[MAIN_JOB] = failure
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("-n", type=int, default=8, help="processes (with pytest-xdist)")
+    parser.add_argument("--limit", type=float, default=540, help="seconds after which to stop")
+    parser.add_argument("tests", nargs="*", default=["tests"], help="what to run instead of all")
+    options = parser.parse_args()
+    if reason := no_gpu():
+        print(f"gpu_check: no GPU to test on: {reason}")
+        return 2
+    os.chdir(ROOT)
+    os.environ["FXAD_BACKEND"] = "cupy"
+    table = Table(time.monotonic() + options.limit)
+    args = ["-q", "--no-header", "--tb=short", "-rN", "-p", "no:cacheprovider"]
+    args += ["--ignore=tests/emulator", *(f"--ignore=tests/test_{name}.py" for name in LEFT_OUT)]
+    if importlib.util.find_spec("xdist"):
+        args += ["-n", str(options.n), "--dist", "worksteal"]
+    status = pytest.main([*args, *options.tests], plugins=[table])
+    if options.tests == ["tests"]:
+        run_main_job(table)
+    for name, text in table.failures.items():
+        print(f"FAILED {name}: {text}")
+    if table.late:
+        print(f"gpu_check: stopped after {options.limit:g} seconds, tests are left over")
+    print(f"\n{versions()}\n\n{table}")
+    return 0 if status == 0 and not table.failures else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
