@@ -31,7 +31,7 @@ def test_groups_are_folders():
 def run(tmp_path, deadline):
     (tmp_path / "test_sample.py").write_text(TESTS)
     table = Table(deadline)
-    args = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(tmp_path)]
+    args = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--rootdir", str(tmp_path)]
     status = pytest.main([*args, "-c", "/dev/null", str(tmp_path)], plugins=[table])
     return status, table
 
