@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fxad.core.trace import current_trace
@@ -20,6 +20,8 @@ class Primitive:
       impl: ``impl(xp, *arrays, **params)``: the value, on NumPy or CuPy arrays.
       jvp: ``jvp(primals, tangents, **params) -> (out, tangent_out)``; a tangent of ``None`` is
         zero. ``None`` as the rule: the outputs do not vary with the inputs (comparisons, integers).
+      partials: for elementwise primitives, for each operand ``partial(out, *primals, **params)``,
+        the factor of its tangent in the output's; a number; or None for no dependence.
       transpose: ``transpose(ct, *args, **params) -> cotangents``, one for each operand, ``None``
         for zero or for operands that are not linear; ``is_linear(arg)`` tells which ones are.
       batch: ``batch(size, args, dims, **params) -> (out, out_dim)``; a dim of ``None`` is no batch.
@@ -39,6 +41,7 @@ class Primitive:
         "abstract",
         "impl",
         "jvp",
+        "partials",
         "transpose",
         "batch",
         "linearize",
@@ -62,6 +65,7 @@ class Primitive:
         jvp: Rule | None,
         batch: Rule,
         cost: Rule,
+        partials: Sequence[Any] | None = None,
         transpose: Rule | None = None,
         linearize: Rule | None = None,
         split: Rule | None = None,
@@ -74,6 +78,7 @@ class Primitive:
     ) -> None:
         self.name, self.abstract, self.impl, self.jvp = name, abstract, impl, jvp
         self.batch, self.cost, self.transpose = batch, cost, transpose
+        self.partials = partials
         self.linearize, self.split, self.stage, self.scalar = linearize, split, stage, scalar
         self.multiple_results, self.keeps_weak = multiple_results, keeps_weak
         self.inlines, self.collective = inlines, collective

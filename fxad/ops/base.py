@@ -275,12 +275,16 @@ def unbroadcast(ct: Any, aval: ShapedArray) -> Any:
     return ct if dtype_of(ct) == aval.dtype else convert(ct, aval.dtype)
 
 
-def like(tangent: Any, out: Any) -> Any:
-    """A tangent in the shape and dtype of the output that it belongs to."""
-    dtype, shape = dtype_of(out), shape_of(out)
+def fit(tangent: Any, shape: Shape, dtype: DType) -> Any:
+    """A tangent cast and broadcast to a shape and dtype."""
     if dtype_of(tangent) != dtype:
         tangent = convert(tangent, dtype)
     return tangent if shape_of(tangent) == shape else broadcast_to(tangent, shape)
+
+
+def like(tangent: Any, out: Any) -> Any:
+    """A tangent in the shape and dtype of the output that it belongs to."""
+    return fit(tangent, shape_of(out), dtype_of(out))
 
 
 # Reshape and transpose -------------------------------------------------------------------------

@@ -20,16 +20,19 @@ from fxad.core.trace import EvalTrace, is_linear
 from fxad.errors import DtypeError, NonDifferentiableError
 from fxad.ops.base import add_any, dtype_of, like, moveaxis, reshape, shape_of, unbroadcast
 
-#: A derivative rule of one operand: ``rule(tangent, out, *primals, **params)``.
+#: A rule of one operand: ``jvp(tangent, out, *primals, **params)`` or ``transpose(ct, *args)``.
 Derivative = Callable[..., Any]
+#: The factor of an operand's tangent: ``partial(out, *primals, **params)``, or a number.
+Partial = Callable[..., Any] | int
 
 
 def elementwise(
     name: str,
     impl: Rule,
+    *,
+    partials: Sequence[Partial | None] | None = None,
     jvps: Sequence[Derivative | None] | None = None,
     transposes: Sequence[Derivative | None] | None = None,
-    *,
     jointly: bool = False,
     scalar: Any = None,
     flops: float = 1.0,
@@ -40,8 +43,10 @@ def elementwise(
     Args:
       name: the primitive's name.
       impl: ``impl(xp, *arrays, **params)``.
-      jvps: for each operand ``rule(tangent, out, *primals, **params)``, or None where the output
-        does not vary with it; None altogether for outputs without a derivative.
+      partials: for each operand ``partial(out, *primals, **params)``, the factor of its tangent;
+        a number; or None where the output does not vary with it.
+      jvps: where a derivative is no factor (real parts, selection): for each operand
+        ``rule(tangent, out, *primals, **params)``. Neither: outputs without a derivative.
       transposes: for each operand ``rule(ct, *args, **params)``, for those it can be linear in.
       jointly: linear in all of these operands together (a sum), not in each alone (a product).
       scalar: the name of the element's expression for codegen.
@@ -66,30 +71,43 @@ def elementwise(
         abstract=abstract,
         impl=impl,
         jvp=None,
+        partials=partials,
         transpose=None if transposes is None else _elementwise_transpose(name, transposes, jointly),
         batch=batch,
         cost=cost,
         scalar=scalar,
         keeps_weak=keeps_weak,
     )
+    if partials is not None:
+        jvps = [None if p is None else _scaling(p) for p in partials]
     if jvps is not None:
         primitive.jvp = _elementwise_jvp(primitive, jvps)
     return primitive
 
 
+def _scaling(partial: Partial) -> Derivative:
+    """The rule that multiplies the tangent by a factor."""
+    if callable(partial):
+        return lambda t, out, *primals, **params: mul(t, partial(out, *primals, **params))
+    return lambda t, out, *primals, **params: t if partial == 1 else mul(t, partial)
+
+
 def unary(
     name: str,
     impl: Rule,
+    *,
+    partial: Partial | None = None,
     jvp: Derivative | None = None,
     transpose: Derivative | None = None,
     **options: Any,
 ) -> Primitive:
-    """An elementwise primitive of one operand: ``jvp(t, out, x)``, ``transpose(ct, x)``."""
+    """An elementwise primitive of one operand: ``partial(out, x)``, ``transpose(ct, x)``."""
     return elementwise(
         name,
         impl,
-        None if jvp is None else (jvp,),
-        None if transpose is None else (transpose,),
+        partials=None if partial is None else (partial,),
+        jvps=None if jvp is None else (jvp,),
+        transposes=None if transpose is None else (transpose,),
         **options,
     )
 
@@ -203,3 +221,15 @@ def _probe_dtype(
 def tangent_or_none(tangent: Any, out: Any) -> Any:
     """No tangent for outputs that cannot have one."""
     return tangent if is_differentiable(dtype_of(out)) else None
+
+
+# The product, on which every rule that scales a tangent stands.
+mul_p: Primitive = elementwise(
+    "mul",
+    impl=lambda xp, x, y: x * y,
+    partials=(lambda out, x, y: y, lambda out, x, y: x),
+    transposes=(lambda ct, x, y: mul(ct, y), lambda ct, x, y: mul(x, ct)),
+    keeps_weak=True,
+    scalar="mul",
+)
+mul: Rule = mul_p.bind

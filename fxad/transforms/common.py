@@ -67,10 +67,14 @@ def own(outputs: Sequence[Any], inputs: Sequence[Any] = ()) -> list[Any]:
 
 def _is_borrowed(x: Any) -> bool:
     """Whether an array is a view of memory that something else may hold, or is read-only."""
-    base = getattr(x, "base", None)
-    if base is None or isinstance(x, Tracer):
+    if isinstance(x, Tracer):
         return False
-    if 0 in x.strides or not getattr(x.flags, "writeable", True):
+    if not getattr(x.flags, "writeable", True):
+        return True
+    base = getattr(x, "base", None)
+    if base is None:
+        return False
+    if 0 in x.strides:
         return True
     # The view, this frame's variable and the argument of getrefcount: nobody else.
     return sys.getrefcount(base) > 3

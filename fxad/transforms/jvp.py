@@ -55,14 +55,10 @@ register_tracer(JVPTracer)
 
 
 class JVPTrace(Trace):
-    """Asks primitives for their ``jvp``; above a tape for ``linearize``, if they have it."""
+    """Asks primitives for their ``jvp``."""
 
-    __slots__ = ("records",)
-    transformation = "grad, jvp, vjp or linearize"
-
-    def __init__(self, parent: Trace, records: bool = False) -> None:
-        super().__init__(parent)
-        self.records = records
+    __slots__ = ()
+    transformation = "jvp"
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Interprets one application of a primitive."""
@@ -76,7 +72,7 @@ class JVPTrace(Trace):
         parent: Any = self.parent
         if not active:
             return parent.process(primitive, args, params)
-        rule = (primitive.linearize if self.records else None) or primitive.jvp
+        rule = primitive.jvp
         if rule is None:
             return parent.process(primitive, tuple(primals), params)
         out, tangent = under(parent, rule, primals, tangents, **params)

@@ -2,49 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
+import numpy as np
+
 from fxad.core.aval import ShapedArray, aval_of, float0, tangent_aval
-from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var, dce_jaxpr
+from fxad.core.jaxpr import ClosedJaxpr, dce_jaxpr
 from fxad.core.primitive import Primitive
-from fxad.core.staging import JaxprTrace, stage
+from fxad.core.source import error
+from fxad.core.staging import JaxprTrace, hoist, stage
 from fxad.core.trace import (
+    EVAL,
+    EvalTrace,
     LinearOperand,
     Trace,
     Tracer,
     current_trace,
     register_tracer,
+    under,
     within,
 )
-from fxad.ops.base import add_any
+from fxad.errors import NonDifferentiableError
+from fxad.ops.base import add_any, fit, unbroadcast
+from fxad.ops.elementwise import mul
 from fxad.ops.rules import nonlinear
-from fxad.transforms.jvp import JVPTrace, JVPTracer
 
 _ticks = count()
 
+#: The abstract values of NumPy's scalars, which are the same for all of a type.
+_SCALAR_AVALS = {
+    np.dtype(code).type: ShapedArray((), np.dtype(code)) for code in ("e", "f", "d", "F", "D")
+}
+
 
 class Node(LinearOperand):
-    """A linear value on the tape: the operation that made it and that operation's operands.
+    """A linear value on the tape. This class itself is an input.
 
-    Operands are nodes where they are linear and values (residuals) elsewhere. Nodes refer to
-    their operands alone, so what no result depends on is freed as soon as its function drops it.
+    A node refers to the nodes and residuals that it is made of and to nothing else, so what no
+    result depends on is freed as soon as its function drops it.
     """
 
-    __slots__ = ("tick", "primitive", "args", "params")
+    __slots__ = ("tick",)
 
-    aval: Any
+    def __init__(self, aval: Any) -> None:
+        self.aval, self.tick = aval, next(_ticks)
+
+    def operands(self) -> Iterator[Node]:
+        """The nodes that it is made of."""
+        return iter(())
+
+    def pull(self, ct: Any, eager: bool) -> list[tuple[Node, Any]]:
+        """The cotangents of those nodes."""
+        return []
+
+    def push(self, tangents: dict[Node, Any]) -> Any:
+        """Its value, given theirs."""
+        raise KeyError(self)
+
+    def release(self) -> None:
+        """Frees the residuals."""
+
+
+class Combined(Node):
+    """A sum of nodes, each times a factor (None: one), elementwise, broadcast to the aval."""
+
+    __slots__ = ("terms",)
+
+    def __init__(self, aval: Any, terms: tuple[tuple[Node, Any], ...]) -> None:
+        self.aval, self.tick, self.terms = aval, next(_ticks), terms
+
+    def operands(self) -> Iterator[Node]:
+        """The nodes of the sum."""
+        return (node for node, _ in self.terms)
+
+    def pull(self, ct: Any, eager: bool) -> list[tuple[Node, Any]]:
+        """The cotangent times each factor, summed over what was broadcast."""
+        results = []
+        for node, factor in self.terms:
+            part = ct
+            if factor is not None:
+                # Among plain NumPy values the operator is all that mul would come to.
+                part = ct * factor if eager else mul(ct, factor)
+            aval = node.aval
+            if part.shape != aval.shape or part.dtype != aval.dtype:
+                part = unbroadcast(part, aval)
+            results.append((node, part))
+        return results
+
+    def push(self, tangents: dict[Node, Any]) -> Any:
+        """The sum."""
+        total = None
+        for node, factor in self.terms:
+            part = tangents[node]
+            part = part if factor is None else mul(part, factor)
+            part = fit(part, self.aval.shape, self.aval.dtype)
+            total = part if total is None else add_any(total, part)
+        return total
+
+    def release(self) -> None:
+        """Frees the factors."""
+        self.terms = ()
+
+
+class Applied(Node):
+    """What a primitive made; operands are nodes where they are linear, residuals elsewhere."""
+
+    __slots__ = ("primitive", "args", "params")
 
     def __init__(
-        self,
-        aval: Any,
-        primitive: Primitive | None = None,
-        args: tuple[Any, ...] = (),
-        params: Any = None,
+        self, aval: Any, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]
     ) -> None:
-        self.aval, self.primitive, self.args, self.params = aval, primitive, args, params
-        self.tick = next(_ticks)
+        self.aval, self.tick = aval, next(_ticks)
+        self.primitive, self.args, self.params = primitive, args, params
+
+    def operands(self) -> Iterator[Node]:
+        """Its linear operands."""
+        return (a for a in self.args if isinstance(a, Node))
+
+    def pull(self, ct: Any, eager: bool) -> list[tuple[Node, Any]]:
+        """What the primitive's transpose rule says."""
+        assert self.primitive.transpose is not None
+        results = self.primitive.transpose(ct, *self.args, **self.params)
+        return [
+            (a, r)
+            for a, r in zip(self.args, results, strict=True)
+            if r is not None and isinstance(a, Node)
+        ]
+
+    def push(self, tangents: dict[Node, Any]) -> Any:
+        """The primitive, applied."""
+        args = [tangents[a] if isinstance(a, Node) else a for a in self.args]
+        return self.primitive.bind(*args, **self.params)
+
+    def release(self) -> None:
+        """Frees the residuals."""
+        self.args = ()
+
+
+class Projected(Node):
+    """One of the results of a primitive that has several."""
+
+    __slots__ = ("source", "index")
+
+    def __init__(self, aval: Any, source: Applied, index: int) -> None:
+        self.aval, self.tick, self.source, self.index = aval, next(_ticks), source, index
+
+    def operands(self) -> Iterator[Node]:
+        """All results together."""
+        return iter((self.source,))
+
+    def pull(self, ct: Any, eager: bool) -> list[tuple[Node, Any]]:
+        """The cotangent in its place among the results'."""
+        cts = [None] * len(self.source.aval)
+        cts[self.index] = ct
+        return [(self.source, cts)]
+
+    def push(self, tangents: dict[Node, Any]) -> Any:
+        """This one of the results."""
+        return tangents[self.source][self.index]
 
 
 class TapeTracer(Tracer):
@@ -57,15 +175,9 @@ class TapeTracer(Tracer):
 
     @property
     def aval(self) -> ShapedArray:
-        """What is known of the value without its numbers."""
+        """What is known of the tangent."""
         aval: ShapedArray = self.node.aval
         return aval
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The lengths of the axes."""
-        shape: tuple[int, ...] = self.node.aval.shape
-        return shape
 
 
 register_tracer(TapeTracer)
@@ -78,7 +190,7 @@ class TapeTrace(Trace):
     transformation = "a derivative rule, whose tangents have no value"
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        """Interprets one application of a primitive."""
+        """Records an application with tangents among its operands."""
         operands = list(args)
         active = False
         for i, a in enumerate(args):
@@ -90,20 +202,126 @@ class TapeTrace(Trace):
         if primitive.transpose is None:
             raise nonlinear(primitive.name)
         if primitive.split is not None and not params["linear"]:
-            return primitive.split(args, [type(a) is Node for a in operands], **params)
+            return primitive.split(args, [isinstance(a, Node) for a in operands], **params)
         aval = primitive.abstract(*map(aval_of, args), **params)
-        node = Node(aval, primitive, tuple(operands), params)
+        node = Applied(aval, primitive, tuple(operands), params)
         if not primitive.multiple_results:
             return TapeTracer(self, node)
-        return [TapeTracer(self, Node(a, None, (node,), i)) for i, a in enumerate(aval)]
+        return [TapeTracer(self, Projected(a, node, i)) for i, a in enumerate(aval)]
 
     def input(self, aval: ShapedArray) -> TapeTracer:
         """A tangent that the recorded map takes."""
         return TapeTracer(self, Node(aval))
 
     def node_of(self, value: Any) -> Node | None:
-        """The node of a tangent; None for one that is not on this tape, a zero."""
-        return value.node if type(value) is TapeTracer and value.trace is self else None
+        """The node of a result of a linear function; None for zero.
+
+        Raises:
+          NonDifferentiableError: a value other than zero that does not depend on the tangents.
+        """
+        if type(value) is TapeTracer and value.trace is self:
+            return value.node
+        if isinstance(value, np.ndarray | np.generic) and value.dtype != float0 and np.any(value):
+            raise error(
+                NonDifferentiableError,
+                "transpose",
+                "got a result that is not zero and does not depend on the tangents, "
+                "wanted a linear function",
+                "A linear function maps zero to zero: drop the constant term.",
+            )
+        return None
+
+
+class LinearizeTracer(Tracer):
+    """A primal, and the node of its tangent."""
+
+    __slots__ = ("primal", "node")
+
+    def __init__(self, trace: LinearizeTrace, primal: Any, node: Node) -> None:
+        self.trace, self.primal, self.node = trace, primal, node
+
+    @property
+    def aval(self) -> ShapedArray:
+        """What is known of the primal."""
+        return aval_of(self.primal)
+
+    def concrete(self) -> Any:
+        """The primal's number, where there is one."""
+        return self.primal.concrete() if isinstance(self.primal, Tracer) else self.primal
+
+
+register_tracer(LinearizeTracer)
+
+
+class LinearizeTrace(Trace):
+    """Runs a function on primals and records its derivative on a tape.
+
+    Elementwise primitives say by which factors they scale tangents, and are recorded at once;
+    the ``jvp`` and ``linearize`` rules of the others run on the tape's own tracers.
+    """
+
+    __slots__ = ("tape",)
+    transformation = "grad, vjp or linearize"
+
+    def __init__(self, parent: Trace) -> None:
+        super().__init__(parent)
+        self.tape = TapeTrace(parent)
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Runs the primals and records the tangents."""
+        for a in args:
+            if type(a) is LinearizeTracer and a.trace is self:
+                break
+        else:
+            return self.parent.process(primitive, args, params)  # type: ignore[union-attr]
+        if primitive.partials is not None:
+            return under(self.parent, self._scaled, primitive, args, params)  # type: ignore[arg-type]
+        return self._by_rule(primitive, args, params)
+
+    def _scaled(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        primals, nodes = [], []
+        for a in args:
+            mine = type(a) is LinearizeTracer and a.trace is self
+            primals.append(a.primal if mine else a)
+            nodes.append(a.node if mine else None)
+        out = self.parent.process(primitive, tuple(primals), params)  # type: ignore[union-attr]
+        terms: list[tuple[Node, Any]] = []
+        for node, partial in zip(nodes, primitive.partials, strict=True):  # type: ignore[arg-type]
+            if node is None or partial is None:
+                continue
+            if callable(partial):
+                partial = partial(out, *primals, **params)
+            terms.append((node, None if partial is _ONE else partial))
+        if not terms:
+            return out
+        aval = _SCALAR_AVALS.get(type(out)) or aval_of(out)
+        return LinearizeTracer(self, out, Combined(aval, tuple(terms)))
+
+    def _by_rule(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        rule = primitive.linearize or primitive.jvp
+        primals, tangents = list(args), [None] * len(args)
+        for i, a in enumerate(args):
+            if type(a) is LinearizeTracer and a.trace is self:
+                primals[i], tangents[i] = a.primal, TapeTracer(self.tape, a.node)  # type: ignore[call-overload]
+        if rule is None:
+            return self.parent.process(primitive, tuple(primals), params)  # type: ignore[union-attr]
+        out, tangent = under(self.tape, rule, primals, tangents, **params)
+        if not primitive.multiple_results:
+            return self._join(out, tangent)
+        return [self._join(y, t) for y, t in zip(out, tangent, strict=True)]
+
+    def _join(self, out: Any, tangent: Any) -> Any:
+        node = None if tangent is None else self.tape.node_of(tangent)
+        return out if node is None else LinearizeTracer(self, out, node)
+
+    def split(self, value: Any) -> tuple[Any, Node | None]:
+        """Primal and node of a result; a node of None is a zero tangent."""
+        if type(value) is LinearizeTracer and value.trace is self:
+            return value.primal, value.node
+        return value, None
+
+
+_ONE = 1
 
 
 def linearize_flat(
@@ -113,40 +331,20 @@ def linearize_flat(
 
     Returns the outputs, and the tape's nodes of the outputs' and of the wanted inputs' tangents.
     """
-    tape = TapeTrace(current_trace())
-    trace = JVPTrace(tape, records=True)
-    tangents = [
-        tape.input(tangent_aval(aval_of(p))) if w and _has_tangent(p) else None
-        for p, w in zip(primals, wanted, strict=True)
+    trace = LinearizeTrace(current_trace())
+    avals = [tangent_aval(aval_of(p)) for p in primals]
+    nodes = [
+        Node(a) if w and a.dtype != float0 else None for a, w in zip(avals, wanted, strict=True)
     ]
     args = [
-        p if t is None else JVPTracer(trace, p, t) for p, t in zip(primals, tangents, strict=True)
+        p if n is None else LinearizeTracer(trace, p, n)
+        for p, n in zip(primals, nodes, strict=True)
     ]
     try:
         outs = [trace.split(y) for y in within(trace, fun, *args)]
     finally:
-        tape.alive = False
-    return (
-        [y for y, _ in outs],
-        [tape.node_of(t) for _, t in outs],
-        [None if t is None else t.node for t in tangents],
-    )
-
-
-def _has_tangent(primal: Any) -> bool:
-    return tangent_aval(aval_of(primal)).dtype != float0
-
-
-def topological(outputs: Sequence[Node | None]) -> list[Node]:
-    """The nodes that some outputs depend on, in the order in which they were recorded."""
-    seen = {node for node in outputs if node is not None}
-    stack = list(seen)
-    while stack:
-        for operand in stack.pop().args:
-            if type(operand) is Node and operand not in seen:
-                seen.add(operand)
-                stack.append(operand)
-    return sorted(seen, key=lambda node: node.tick)
+        trace.tape.alive = False
+    return [y for y, _ in outs], [n for _, n in outs], nodes
 
 
 def backward(
@@ -160,72 +358,76 @@ def backward(
     Args:
       outputs: nodes of the tape.
       cotangents: one for each output.
-      inputs: nodes of the tape without operands.
+      inputs: nodes of the tape that are inputs.
       consume: frees residuals as soon as they have been used; the tape is lost.
     """
-    pending: dict[Node, Any] = {}
+    on_ground = current_trace() is EVAL
+    types = EvalTrace.numpy_types
+    pending: dict[int, tuple[Node, Any]] = {}
+    ticks: list[int] = []
+
+    def give(node: Node, ct: Any) -> None:
+        before = pending.get(node.tick)
+        if before is None:
+            heappush(ticks, -node.tick)
+            pending[node.tick] = node, ct
+        else:
+            pending[node.tick] = node, _sum(before[1], ct)
+
     for node, ct in zip(outputs, cotangents, strict=True):
         if node is not None and ct is not None:
-            pending[node] = add_any(pending.get(node), ct)
-    order = topological(list(pending))
-    while order:
-        node = order.pop()
-        if not node.args:
+            give(node, ct)
+    found: dict[Node, Any] = {}
+    while ticks:
+        node, ct = pending.pop(-heappop(ticks))
+        if type(node) is Node:
+            found[node] = ct
             continue
-        ct = pending.pop(node, None)
-        if ct is None:
-            continue
-        if node.primitive is None:
-            source = node.args[0]
-            slots = pending.setdefault(source, [None] * len(source.aval))
-            slots[node.params] = add_any(slots[node.params], ct)
-            continue
-        results = node.primitive.transpose(ct, *node.args, **node.params)  # type: ignore[misc]
-        for operand, result in zip(node.args, results, strict=True):
-            if result is not None and type(operand) is Node:
-                before = pending.get(operand)
-                pending[operand] = result if before is None else add_any(before, result)
+        for operand, part in node.pull(ct, on_ground and type(ct) in types):
+            give(operand, part)
         if consume:
-            node.args = ()
-    return [None if node is None else pending.get(node) for node in inputs]
+            node.release()
+    return [None if node is None else found.get(node) for node in inputs]
+
+
+def _sum(a: Any, b: Any) -> Any:
+    """The sum of two cotangents, or of two lists of them."""
+    if isinstance(a, list):
+        return [add_any(x, y) for x, y in zip(a, b, strict=True)]
+    return add_any(a, b)
+
+
+def topological(outputs: Sequence[Node | None]) -> list[Node]:
+    """The nodes that some outputs depend on, in the order in which they were recorded."""
+    seen = {node for node in outputs if node is not None}
+    stack = list(seen)
+    while stack:
+        for operand in stack.pop().operands():
+            if operand not in seen:
+                seen.add(operand)
+                stack.append(operand)
+    return sorted(seen, key=lambda node: node.tick)
 
 
 def tape_jaxpr(
     inputs: Sequence[Node | None], outputs: Sequence[Node | None]
-) -> tuple[Jaxpr, list[Any]]:
+) -> tuple[ClosedJaxpr, list[Any]]:
     """The tape as a linear jaxpr ``residuals, tangents -> tangents``, and the residuals.
 
     Inputs and outputs that are None are left out.
     """
-    variables = {node: Var(node.aval) for node in inputs if node is not None}
-    residuals: dict[int, tuple[Var, Any]] = {}
-    projections: dict[Node, list[Var]] = {}
-    eqns = []
+    trace = JaxprTrace(current_trace(), "linearize")
+    wanted = [node for node in inputs if node is not None]
+    arguments = [trace.argument(node.aval) for node in wanted]
 
-    def atom(operand: Any) -> Any:
-        if type(operand) is Node:
-            return variables[operand]
-        if aval_of(operand).shape == () and not isinstance(operand, Tracer):
-            return Literal(operand)
-        return residuals.setdefault(id(operand), (Var(aval_of(operand)), operand))[0]
+    def body() -> ClosedJaxpr:
+        values: dict[Node, Any] = dict(zip(wanted, arguments, strict=True))
+        for node in topological(outputs):
+            if node not in values:
+                values[node] = node.push(values)
+        return trace.finish(arguments, [values[node] for node in outputs if node is not None])
 
-    for node in topological(outputs):
-        if node in variables:
-            continue
-        if node.primitive is None:
-            variables[node] = projections[node.args[0]][node.params]
-            continue
-        atoms = [atom(a) for a in node.args]
-        if node.primitive.multiple_results:
-            out = projections[node] = [Var(a) for a in node.aval]
-        else:
-            out = [variables.setdefault(node, Var(node.aval))]
-        eqns.append(Eqn(node.primitive, atoms, out, node.params))
-    invars = [variables[node] for node in inputs if node is not None]
-    outvars = [variables[node] for node in outputs if node is not None]
-    values = list(residuals.values())
-    jaxpr = Jaxpr((), [var for var, _ in values] + invars, eqns, outvars)
-    return jaxpr, [value for _, value in values]
+    return hoist(within(trace, body))
 
 
 def split_jaxpr(
@@ -249,11 +451,12 @@ def split_jaxpr(
             for x, aval in zip(fixed, closed.in_avals, strict=True)
         ]
         outs = within(tape, closed, *inputs)
-        nodes = [tape.node_of(y) for y in outs]
-        jaxpr, residuals = tape_jaxpr([tape.node_of(x) for x in inputs], nodes)
+        nodes = [y.node if type(y) is TapeTracer and y.trace is tape else None for y in outs]
+        in_nodes = [x.node if type(x) is TapeTracer else None for x in inputs]
+        jaxpr, residuals = tape_jaxpr(in_nodes, nodes)
         known = [y for y, node in zip(outs, nodes, strict=True) if node is None]
         forward = trace.finish([x for x in fixed if x is not None], known + residuals)
-        return forward, ClosedJaxpr(jaxpr), [node is not None for node in nodes]
+        return forward, jaxpr, [node is not None for node in nodes]
 
     return within(trace, body)
 
@@ -273,7 +476,7 @@ def linearize_jaxpr(
         outs, out_nodes, in_nodes = linearize_flat(closed, primals, nonzero)
         jaxpr, residuals = tape_jaxpr(in_nodes, out_nodes)
         forward = trace.finish(primals, outs + residuals)
-        return forward, ClosedJaxpr(jaxpr), [node is not None for node in out_nodes]
+        return forward, jaxpr, [node is not None for node in out_nodes]
 
     return within(trace, body)
 
@@ -297,8 +500,7 @@ def transpose_jaxpr(
             tape.input(aval) if is_lin else next(fixed)
             for aval, is_lin in zip(closed.in_avals, linear, strict=True)
         ]
-        outs = within(tape, closed, *inputs)
-        nodes = [tape.node_of(y) for y in outs]
+        nodes = [tape.node_of(y) for y in within(tape, closed, *inputs)]
         in_nodes = [x.node for x, is_lin in zip(inputs, linear, strict=True) if is_lin]
         results = backward(nodes, [next(cts) if g else None for g in given], in_nodes)
         found.append([ct is not None for ct in results])
