@@ -14,7 +14,7 @@ import numpy as np
 
 import fxad.config as config
 from fxad.backends.registry import backend_of, resolve
-from fxad.core.aval import PYTHON_SCALARS, DType, aval_of, weak_dtype
+from fxad.core.aval import PYTHON_SCALARS, DType, weak_dtype
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentTypeError, TracerAssignmentError
@@ -155,12 +155,6 @@ def _narrow(x: Any) -> Any:
 # What implementations share ----------------------------------------------------------------------
 
 
-def strong(x: Any) -> Any:
-    """A result of a function, which unlike an operator's is never weak."""
-    aval = aval_of(x)
-    return convert(x, aval.dtype) if aval.weak_type else x
-
-
 def inexact(x: Any) -> Any:
     """``x`` in the float dtype that NumPy's float functions give for it."""
     dtype = dtype_of(x)
@@ -189,3 +183,8 @@ def check_cast(operation: str, x: Any, dtype: DType, casting: str) -> Any:
             "Convert it with astype, or give another casting.",
         )
     return convert(x, dtype)
+
+
+def known(operation: str, x: Any) -> Any:
+    """The value under a tracer, for results whose shape depends on values."""
+    return x._python_value(operation) if isinstance(x, Tracer) else x

@@ -10,8 +10,8 @@ import numpy as np
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, DtypeError
-from fxad.numpy.dispatch import TABLE, check_cast, dispatching, refuse_out, strong
-from fxad.numpy.nested import NESTED, array_of
+from fxad.numpy.dispatch import TABLE, check_cast, dispatching, refuse_out
+from fxad.numpy.nested import NESTED, array_of, strong
 
 Operation = Primitive | Callable[..., Any]
 

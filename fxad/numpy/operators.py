@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,8 +11,11 @@ import fxad.ops.elementwise as ops
 from fxad.core.aval import PYTHON_SCALARS, is_value
 from fxad.core.trace import Tracer
 from fxad.numpy.nested import NESTED, array_of
-from fxad.ops.base import dtype_of
+from fxad.ops.base import dtype_of, reshape
 from fxad.ops.contraction import matmul
+from fxad.ops.indexing import getitem
+from fxad.ops.reduction import any_
+from fxad.ops.shape import split_p
 from fxad.transforms.jvp import JVPTracer
 
 #: What an operator binds without a further look; the rest is looked at.
@@ -68,9 +70,12 @@ def _divmod(x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def _iterate(self: Any) -> Iterator[Any]:
-    if not self.shape:
+    shape = self.shape
+    if not shape:
         raise TypeError("iteration over a 0-d array")
-    return (self[i] for i in range(self.shape[0]))
+    # One split, whose derivative is one join, instead of as many scatters as there are rows.
+    rows = split_p.bind(self, sizes=(1,) * shape[0], axis=0)
+    return (reshape(row, shape[1:]) for row in rows)
 
 
 def _positive(self: Any) -> Any:
@@ -78,8 +83,7 @@ def _positive(self: Any) -> Any:
 
 
 def _contains(self: Any, value: Any) -> bool:
-    hits = ops.eq(self, value)
-    return builtins.any(hits.ravel())
+    return bool(any_(ops.eq(self, value)))
 
 
 _BINARY: dict[str, Bind] = {
@@ -111,9 +115,15 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "pos": _positive,
     "abs": ops.abs_,
     "invert": ops.not_,
+    "getitem": getitem,
     "iter": _iterate,
     "contains": _contains,
 }
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A plain function, since bound methods of primitives do not take ``self``."""
+    return lambda self, *args: function(self, *args)
 
 
 def _install() -> None:
@@ -123,7 +133,7 @@ def _install() -> None:
     for name, bind in _COMPARISONS.items():
         setattr(Tracer, f"__{name}__", _forward(bind))
     for name, function in _OTHERS.items():
-        setattr(Tracer, f"__{name}__", lambda self, *args, f=function: f(self, *args))
+        setattr(Tracer, f"__{name}__", _method(function))
     Tracer.__pow__ = _power  # type: ignore[attr-defined]
 
 
