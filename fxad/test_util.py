@@ -111,19 +111,21 @@ def _check_grads(
         check_vjp(f, partial(vjp, f), args, *how, err_msg=f"vjp{path}")
     if order <= 1:
         return
-    tangents = tuple(_directions(args))
-    cotangents = _directions(f(*args))
+    count = len(args)
 
     def pushed(*xs: Any) -> Any:
-        return jvp(f, xs, tangents)[1]
+        return jvp(f, xs[:count], xs[count:])[1]
 
     def pulled(*xs: Any) -> Any:
-        return list(vjp(f, *xs)[1](cotangents))
+        return list(vjp(f, *xs[:count])[1](list(xs[count:])))
 
+    # By the tangents and cotangents as well: rules must be linear in them.
     if "fwd" in modes:
-        _check_grads(pushed, args, order - 1, modes, how, f" of jvp{path}")
+        tangents = _directions(args, seed=2)
+        _check_grads(pushed, [*args, *tangents], order - 1, modes, how, f" of jvp{path}")
     if "rev" in modes:
-        _check_grads(pulled, args, order - 1, modes, how, f" of vjp{path}")
+        cotangents = _directions(f(*args), seed=3)
+        _check_grads(pulled, [*args, *cotangents], order - 1, modes, how, f" of vjp{path}")
 
 
 def check_jvp(

@@ -231,11 +231,11 @@ class EvalTrace(Trace):
                 break
         if not args:
             xp, args = self.home(args, primitive.name)
-        if args and type(args[0]) in PYTHON_SCALARS:
-            weak = _eval_weak(primitive, xp, args, params)
-            if weak is not None:
-                return weak[0]
         try:
+            if args and type(args[0]) in PYTHON_SCALARS:
+                weak = _eval_weak(primitive, xp, args, params)
+                if weak is not None:
+                    return weak[0]
             return primitive.impl(xp, *args, **params)
         except (ValueError, TypeError, IndexError):
             # The abstract rule knows better words for a misfit than the array library.
