@@ -75,7 +75,8 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
         start, stop = 0, start
     numbers = (start, stop, step)
     if dtype is None:
-        dtype = promote(map(aval_of, numbers))[0]
+        dtype, weak = promote(map(aval_of, numbers))
+        dtype = dtype if weak else np.result_type(dtype, np.int64)
     known = [x.item() if hasattr(x, "item") else x for x in numbers]
     if not all(isinstance(x, int | float) for x in known):
         raise error(ArgumentTypeError, "arange", f"got {numbers}, wanted real numbers")

@@ -104,8 +104,13 @@ def slice_(
     x: Any, start: Sequence[int], limit: Sequence[int], strides: Sequence[int] | None = None
 ) -> Any:
     """``x[start:limit:strides]`` along every axis; the bounds lie within the array."""
-    strides = (1,) * len(start) if strides is None else tuple(strides)
-    return slice_p.bind(x, start=tuple(start), limit=tuple(limit), strides=strides)
+    bounds = {
+        "start": tuple(start),
+        "limit": tuple(limit),
+        "strides": (1,) * len(start) if strides is None else tuple(strides),
+    }
+    _slice_abstract(aval_of(x), **bounds)  # the array library itself would clip
+    return slice_p.bind(x, **bounds)
 
 
 def slice_in_dim(x: Any, start: int, limit: int, axis: int, stride: int = 1) -> Any:
@@ -113,7 +118,7 @@ def slice_in_dim(x: Any, start: int, limit: int, axis: int, stride: int = 1) -> 
     shape = shape_of(x)
     starts, limits, strides = [0] * len(shape), list(shape), [1] * len(shape)
     starts[axis], limits[axis], strides[axis] = start, limit, stride
-    return slice_p.bind(x, start=tuple(starts), limit=tuple(limits), strides=tuple(strides))
+    return slice_(x, starts, limits, strides)
 
 
 # Pad -------------------------------------------------------------------------------------------
@@ -411,8 +416,9 @@ split_p = Primitive(
 
 def split(x: Any, sizes: Sequence[int], axis: int = 0) -> list[Any]:
     """Consecutive pieces of these lengths along an axis."""
-    axis = normalize_axis("split", axis, len(shape_of(x)))
-    out: list[Any] = split_p.bind(x, sizes=tuple(sizes), axis=axis)
+    axis, sizes = normalize_axis("split", axis, len(shape_of(x))), tuple(sizes)
+    _split_abstract(aval_of(x), sizes=sizes, axis=axis)  # the array library itself would clip
+    out: list[Any] = split_p.bind(x, sizes=sizes, axis=axis)
     return out
 
 
