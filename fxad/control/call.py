@@ -136,7 +136,7 @@ def call_primitive(
         return outs[:count], spread(pushed, out_nonzero)
 
     def split(
-        args: Sequence[Any], linear: Sequence[bool], *, jaxpr: ClosedJaxpr, **params: Any
+        args: Sequence[Any], linear: Sequence[bool], /, *, jaxpr: ClosedJaxpr, **params: Any
     ) -> list[Any]:
         known, rest, out_linear = _split(jaxpr, tuple(linear))
         fixed_args = [a for a, is_lin in zip(args, linear, strict=True) if not is_lin]
