@@ -7,13 +7,13 @@ from fxad.backends import (
     default_device,
     device_count,
     device_get,
-    device_put,
     devices,
     local_devices,
 )
 from fxad.compiler.jit import ShapeDtypeStruct, clear_caches, eval_shape, jit, make_jaxpr
 from fxad.control.checkpoint import checkpoint, remat
 from fxad.control.custom import closure_convert, custom_jvp, custom_vjp
+from fxad.ops.transfer import device_put
 from fxad.switches import check_tracer_leaks, checking_leaks, disable_jit, enable_x64
 from fxad.transforms.derivatives import hessian, hvp, jacfwd, jacobian, jacrev, value_grad_hvp
 from fxad.transforms.jvp import jvp

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fxad.backends.devices import as_device, device_put
+from fxad.backends.placement import as_device, device_put
 from fxad.backends.registry import Device, backend_named, backend_of
 from fxad.core.source import error
 from fxad.errors import ArgumentTypeError, DeviceError

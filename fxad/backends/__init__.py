@@ -1,6 +1,6 @@
 """Where arrays live and run: NumPy and CuPy, and what decides between them."""
 
-from fxad.backends.devices import (
+from fxad.backends.placement import (
     block_until_ready,
     copy_to_host,
     default_device,

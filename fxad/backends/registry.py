@@ -13,8 +13,9 @@ import numpy as np
 import fxad.backends.numpy as numpy_backend
 import fxad.config as config
 from fxad.backends.optional import installed, optional
+from fxad.backends.pool import LARGE, compute
 from fxad.core.source import error
-from fxad.core.trace import set_resolver
+from fxad.core.trace import set_large, set_resolver
 from fxad.errors import ArgumentTypeError, ArgumentValueError, DeviceError
 
 
@@ -293,3 +294,4 @@ def _move(x: Any, home: Backend, device: int, operation: str) -> Any:
 
 
 set_resolver(numpy_backend.xp, resolve)
+set_large(LARGE, compute)

@@ -10,7 +10,7 @@ import numpy as np
 
 import fxad.config as config
 import fxad.ops.creation as ops
-from fxad.backends.devices import device_put
+from fxad.backends.numpy import xp as numpy_xp
 from fxad.backends.registry import backend_of, default_xp
 from fxad.core.aval import PYTHON_SCALARS, DType, Shape, aval_of, weak_dtype
 from fxad.core.staging import JaxprTrace
@@ -20,6 +20,7 @@ from fxad.numpy.nested import NESTED, array_of, operand
 from fxad.ops.base import broadcast_to, convert, dtype_of, reshape, shape_of
 from fxad.ops.base import full as staged_full
 from fxad.ops.shape import copy as copied
+from fxad.ops.transfer import device_put
 from fxad.transforms.jvp import JVPTracer
 from fxad.transforms.vmap import BatchTracer
 
@@ -352,9 +353,10 @@ def array(
     x = np.array(object, dtype, copy=copy, order=order, ndmin=ndmin)  # type: ignore[call-overload]
     if kind & ARRAY:
         return _on(device, x)
-    if dtype is None and x.dtype.kind in "fc":
+    if dtype is None and x.dtype is not config.default_float and x.dtype.kind in "fc":
         x = x.astype(weak_dtype(float if x.dtype.kind == "f" else complex), copy=False)
-    return _on(device, x if staging() else default_xp().asarray(x))
+    xp = default_xp()
+    return _on(device, x if xp is numpy_xp or staging() else xp.asarray(x))
 
 
 def asarray(

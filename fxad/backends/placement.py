@@ -152,13 +152,14 @@ def _put(x: Any, device: Device | None) -> Any:
     if device is None:
         if home.platform != "cpu":
             return x
-        device = _default()
+        device = current_device()
     if home.platform != "cpu" and device.platform == "cpu":
         return home.get(x)
     return backend_named(device.platform).put(_strong(x), device.id)
 
 
-def _default() -> Device:
+def current_device() -> Device:
+    """Where new arrays go."""
     backend = backend_named(default_backend())
     return Device(backend.platform, backend.current())
 
