@@ -30,6 +30,8 @@ class Primitive:
         only a part is linear in the operands that ``linear`` marks: binds the two parts apart.
       stage: ``stage(trace, args, params) -> out``: for primitives that carry Python functions.
       cost: ``cost(avals, params) -> (flops, bytes)``.
+      ufunc: the NumPy ufunc from floats to floats of one dtype that ``impl`` comes to, if any:
+        large results of it can be written into memory that is there already.
       scalar: the expression of one element that both printers of codegen read; fusable if given.
       keeps_weak: Python numbers alone stay weak, as Python's own operators leave them.
       inlines: the parameter whose jaxpr may stand in the place of the call when it is compiled.
@@ -49,6 +51,7 @@ class Primitive:
         "stage",
         "cost",
         "scalar",
+        "ufunc",
         "multiple_results",
         "keeps_weak",
         "inlines",
@@ -71,6 +74,7 @@ class Primitive:
         split: Rule | None = None,
         stage: Rule | None = None,
         scalar: Any = None,
+        ufunc: Any = None,
         multiple_results: bool = False,
         keeps_weak: bool = False,
         inlines: str | None = None,
@@ -80,6 +84,7 @@ class Primitive:
         self.batch, self.cost, self.transpose = batch, cost, transpose
         self.partials = partials
         self.linearize, self.split, self.stage, self.scalar = linearize, split, stage, scalar
+        self.ufunc = ufunc
         self.multiple_results, self.keeps_weak = multiple_results, keeps_weak
         self.inlines, self.collective = inlines, collective
         self.differentiable = jvp is not None

@@ -220,6 +220,9 @@ class EvalTrace(Trace):
     #: Operand types that the NumPy namespace takes as they are.
     numpy_types = frozenset({np.ndarray, *np.sctypeDict.values(), *PYTHON_SCALARS})
     namespace: Any = np
+    #: Results of this many bytes and more are written into memory that is kept for them.
+    large: float = float("inf")
+    compute_large: Callable[[Any, tuple[Any, ...]], Any]
     resolve: Resolver = staticmethod(_plain_numpy)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -231,11 +234,14 @@ class EvalTrace(Trace):
                 break
         if not args:
             xp, args = self.home(args, primitive.name)
+        kind = type(args[0]) if args else None
         try:
-            if args and type(args[0]) in PYTHON_SCALARS:
+            if kind in PYTHON_SCALARS:
                 weak = _eval_weak(primitive, xp, args, params)
                 if weak is not None:
                     return weak[0]
+            elif kind is np.ndarray and primitive.ufunc and args[0].nbytes >= self.large:
+                return self.compute_large(primitive.ufunc, args)
             return primitive.impl(xp, *args, **params)
         except (ValueError, TypeError, IndexError):
             # The abstract rule knows better words for a misfit than the array library.
@@ -269,6 +275,11 @@ current_trace = _current.get
 def set_resolver(namespace: Any, resolve: Resolver) -> None:
     """Backends register here: the NumPy namespace, and what to do with other operands."""
     EvalTrace.namespace, EvalTrace.resolve = namespace, staticmethod(resolve)
+
+
+def set_large(nbytes: int, compute: Callable[[Any, tuple[Any, ...]], Any]) -> None:
+    """Backends register here how large results of ufuncs are computed."""
+    EvalTrace.large, EvalTrace.compute_large = nbytes, staticmethod(compute)
 
 
 def under(trace: Trace, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:

@@ -125,6 +125,7 @@ add_any_p = Primitive(
     batch=_add_any_batch,
     cost=elements,
     scalar="add",
+    ufunc=np.add,
 )
 
 

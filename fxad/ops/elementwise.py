@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from fxad.core.aval import is_differentiable
 from fxad.core.primitive import Primitive, Rule
 from fxad.ops.base import convert, dtype_of, like, ones_like, zeros_like
-from fxad.ops.rules import elementwise, unary
+from fxad.ops.rules import OUT, elementwise, unary
 from fxad.ops.rules import mul as mul
 from fxad.ops.rules import mul_p as mul_p
 
@@ -26,6 +28,7 @@ add_p: Primitive = elementwise(
     jointly=True,
     keeps_weak=True,
     scalar="add",
+    ufunc=np.add,
 )
 sub_p: Primitive = elementwise(
     "sub",
@@ -35,14 +38,16 @@ sub_p: Primitive = elementwise(
     jointly=True,
     keeps_weak=True,
     scalar="sub",
+    ufunc=np.subtract,
 )
 div_p: Primitive = elementwise(
     "div",
     impl=lambda xp, x, y: xp.true_divide(x, y),
-    partials=(lambda out, x, y: reciprocal_of(y), lambda out, x, y: neg(div(out, y))),
+    partials=(lambda _out, _x, y: reciprocal_of(y), lambda out, _x, y: neg(div(out, y))),
     transposes=(lambda ct, x, y: div(ct, y), None),
     keeps_weak=True,
     scalar="div",
+    ufunc=np.true_divide,
     flops=4,
 )
 neg_p: Primitive = unary(
@@ -52,6 +57,7 @@ neg_p: Primitive = unary(
     transpose=lambda ct, x: neg(ct),
     keeps_weak=True,
     scalar="neg",
+    ufunc=np.negative,
 )
 floor_divide_p: Primitive = elementwise(
     "floor_divide", impl=lambda xp, x, y: x // y, keeps_weak=True, scalar="floor_divide", flops=4
@@ -59,7 +65,7 @@ floor_divide_p: Primitive = elementwise(
 remainder_p: Primitive = elementwise(
     "remainder",
     impl=lambda xp, x, y: xp.remainder(x, y),
-    partials=(1, lambda out, x, y: neg(floor(div(x, y)))),
+    partials=(1, lambda _out, x, y: neg(floor(div(x, y)))),
     keeps_weak=True,
     scalar="remainder",
     flops=6,
@@ -67,13 +73,13 @@ remainder_p: Primitive = elementwise(
 fmod_p: Primitive = elementwise(
     "rem",
     impl=lambda xp, x, y: xp.fmod(x, y),
-    partials=(1, lambda out, x, y: neg(trunc(div(x, y)))),
+    partials=(1, lambda _out, x, y: neg(trunc(div(x, y)))),
     scalar="fmod",
     flops=6,
 )
 
 
-def _integer_pow_partial(out: Any, x: Any, *, y: int) -> Any:
+def _integer_pow_partial(_out: Any, x: Any, *, y: int) -> Any:
     return y if y in (0, 1) else mul(x if y == 2 else integer_pow(x, y - 1), y)
 
 
@@ -97,14 +103,14 @@ def integer_pow(x: Any, y: int) -> Any:
     return x if y == 1 and is_differentiable(dtype_of(x)) else integer_pow_p.bind(x, y=y)
 
 
-def _pow_partial_base(out: Any, x: Any, y: Any) -> Any:
+def _pow_partial_base(_out: Any, x: Any, y: Any) -> Any:
     # 0**0 has slope 0 in its base: keep 0 * 0**-1 from becoming NaN.
     flat = eq(y, 0)
     slope = mul(y, pow(x, select(flat, ones_like(y), sub(y, 1))))
     return select(flat, zeros_like(slope), slope)
 
 
-def _pow_partial_exponent(out: Any, x: Any, y: Any) -> Any:
+def _pow_partial_exponent(out: Any, x: Any, _y: Any) -> Any:
     # 0**y is flat for y > 0: keep 0 * log(0) from becoming NaN.
     return mul(log(select(eq(x, 0), ones_like(x), x)), out)
 
@@ -120,21 +126,24 @@ pow_p: Primitive = elementwise(
 square_p: Primitive = unary(
     "square",
     impl=lambda xp, x: xp.square(x),
-    partial=lambda out, x: mul(x, 2),
+    partial=lambda _out, x: mul(x, 2),
     scalar="square",
+    ufunc=np.square,
 )
 reciprocal_p: Primitive = unary(
     "reciprocal",
     impl=lambda xp, x: xp.reciprocal(x),
     partial=lambda out, x: neg(mul(out, out)),
     scalar="reciprocal",
+    ufunc=np.reciprocal,
     flops=4,
 )
 sqrt_p: Primitive = unary(
     "sqrt",
     impl=lambda xp, x: xp.sqrt(x),
-    partial=lambda out, x: div(0.5, out),
+    partial=lambda out, _x: div(0.5, out),
     scalar="sqrt",
+    ufunc=np.sqrt,
     flops=4,
 )
 rsqrt_p: Primitive = unary(
@@ -149,16 +158,18 @@ cbrt_p: Primitive = unary(
     impl=lambda xp, x: xp.cbrt(x),
     partial=lambda out, x: reciprocal_of(mul(mul(out, out), 3)),
     scalar="cbrt",
+    ufunc=np.cbrt,
     flops=20,
 )
 hypot_p: Primitive = elementwise(
     "hypot",
     impl=lambda xp, x, y: xp.hypot(x, y),
     partials=(
-        lambda out, x, y: _ratio(x, out),
-        lambda out, x, y: _ratio(y, out),
+        lambda out, x, _y: _ratio(x, out),
+        lambda out, _x, y: _ratio(y, out),
     ),
     scalar="hypot",
+    ufunc=np.hypot,
     flops=10,
 )
 
@@ -172,48 +183,54 @@ def _ratio(x: Any, norm: Any) -> Any:
 # Exponentials and logarithms -------------------------------------------------------------------
 
 exp_p: Primitive = unary(
-    "exp", impl=lambda xp, x: xp.exp(x), partial=lambda out, x: out, scalar="exp", flops=15
+    "exp", impl=lambda xp, x: xp.exp(x), partial=OUT, scalar="exp", ufunc=np.exp, flops=15
 )
 exp2_p: Primitive = unary(
     "exp2",
     impl=lambda xp, x: xp.exp2(x),
-    partial=lambda out, x: mul(out, math.log(2)),
+    partial=lambda out, _x: mul(out, math.log(2)),
     scalar="exp2",
+    ufunc=np.exp2,
     flops=15,
 )
 expm1_p: Primitive = unary(
     "expm1",
     impl=lambda xp, x: xp.expm1(x),
-    partial=lambda out, x: add(out, 1),
+    partial=lambda out, _x: add(out, 1),
     scalar="expm1",
+    ufunc=np.expm1,
     flops=20,
 )
 log_p: Primitive = unary(
     "log",
     impl=lambda xp, x: xp.log(x),
-    partial=lambda out, x: reciprocal_of(x),
+    partial=lambda _out, x: reciprocal_of(x),
     scalar="log",
+    ufunc=np.log,
     flops=20,
 )
 log2_p: Primitive = unary(
     "log2",
     impl=lambda xp, x: xp.log2(x),
-    partial=lambda out, x: div(1 / math.log(2), x),
+    partial=lambda _out, x: div(1 / math.log(2), x),
     scalar="log2",
+    ufunc=np.log2,
     flops=20,
 )
 log10_p: Primitive = unary(
     "log10",
     impl=lambda xp, x: xp.log10(x),
-    partial=lambda out, x: div(1 / math.log(10), x),
+    partial=lambda _out, x: div(1 / math.log(10), x),
     scalar="log10",
+    ufunc=np.log10,
     flops=20,
 )
 log1p_p: Primitive = unary(
     "log1p",
     impl=lambda xp, x: xp.log1p(x),
-    partial=lambda out, x: reciprocal_of(add(x, 1)),
+    partial=lambda _out, x: reciprocal_of(add(x, 1)),
     scalar="log1p",
+    ufunc=np.log1p,
     flops=20,
 )
 
@@ -227,18 +244,19 @@ logaddexp_p: Primitive = elementwise(
     "logaddexp",
     impl=lambda xp, x, y: xp.logaddexp(x, y),
     partials=(
-        lambda out, x, y: _softmax_of_two(x, out, exp),
-        lambda out, x, y: _softmax_of_two(y, out, exp),
+        lambda out, x, _y: _softmax_of_two(x, out, exp),
+        lambda out, _x, y: _softmax_of_two(y, out, exp),
     ),
     scalar="logaddexp",
+    ufunc=np.logaddexp,
     flops=40,
 )
 logaddexp2_p: Primitive = elementwise(
     "logaddexp2",
     impl=lambda xp, x, y: xp.logaddexp2(x, y),
     partials=(
-        lambda out, x, y: _softmax_of_two(x, out, exp2),
-        lambda out, x, y: _softmax_of_two(y, out, exp2),
+        lambda out, x, _y: _softmax_of_two(x, out, exp2),
+        lambda out, _x, y: _softmax_of_two(y, out, exp2),
     ),
     scalar="logaddexp2",
     flops=40,
@@ -249,15 +267,17 @@ logaddexp2_p: Primitive = elementwise(
 sin_p: Primitive = unary(
     "sin",
     impl=lambda xp, x: xp.sin(x),
-    partial=lambda out, x: cos(x),
+    partial=lambda _out, x: cos(x),
     scalar="sin",
+    ufunc=np.sin,
     flops=20,
 )
 cos_p: Primitive = unary(
     "cos",
     impl=lambda xp, x: xp.cos(x),
-    partial=lambda out, x: neg(sin(x)),
+    partial=lambda _out, x: neg(sin(x)),
     scalar="cos",
+    ufunc=np.cos,
     flops=20,
 )
 tan_p: Primitive = unary(
@@ -265,51 +285,58 @@ tan_p: Primitive = unary(
     impl=lambda xp, x: xp.tan(x),
     partial=lambda out, x: add(mul(out, out), 1),
     scalar="tan",
+    ufunc=np.tan,
     flops=25,
 )
 asin_p: Primitive = unary(
     "asin",
     impl=lambda xp, x: xp.arcsin(x),
-    partial=lambda out, x: rsqrt(mul(sub(1, x), add(x, 1))),
+    partial=lambda _out, x: rsqrt(mul(sub(1, x), add(x, 1))),
     scalar="asin",
+    ufunc=np.arcsin,
     flops=25,
 )
 acos_p: Primitive = unary(
     "acos",
     impl=lambda xp, x: xp.arccos(x),
-    partial=lambda out, x: neg(rsqrt(mul(sub(1, x), add(x, 1)))),
+    partial=lambda _out, x: neg(rsqrt(mul(sub(1, x), add(x, 1)))),
     scalar="acos",
+    ufunc=np.arccos,
     flops=25,
 )
 atan_p: Primitive = unary(
     "atan",
     impl=lambda xp, x: xp.arctan(x),
-    partial=lambda out, x: reciprocal_of(add(mul(x, x), 1)),
+    partial=lambda _out, x: reciprocal_of(add(mul(x, x), 1)),
     scalar="atan",
+    ufunc=np.arctan,
     flops=25,
 )
 atan2_p: Primitive = elementwise(
     "atan2",
     impl=lambda xp, x, y: xp.arctan2(x, y),
     partials=(
-        lambda out, x, y: div(y, add(mul(x, x), mul(y, y))),
-        lambda out, x, y: div(neg(x), add(mul(x, x), mul(y, y))),
+        lambda _out, x, y: div(y, add(mul(x, x), mul(y, y))),
+        lambda _out, x, y: div(neg(x), add(mul(x, x), mul(y, y))),
     ),
     scalar="atan2",
+    ufunc=np.arctan2,
     flops=30,
 )
 sinh_p: Primitive = unary(
     "sinh",
     impl=lambda xp, x: xp.sinh(x),
-    partial=lambda out, x: cosh(x),
+    partial=lambda _out, x: cosh(x),
     scalar="sinh",
+    ufunc=np.sinh,
     flops=25,
 )
 cosh_p: Primitive = unary(
     "cosh",
     impl=lambda xp, x: xp.cosh(x),
-    partial=lambda out, x: sinh(x),
+    partial=lambda _out, x: sinh(x),
     scalar="cosh",
+    ufunc=np.cosh,
     flops=25,
 )
 tanh_p: Primitive = unary(
@@ -317,27 +344,31 @@ tanh_p: Primitive = unary(
     impl=lambda xp, x: xp.tanh(x),
     partial=lambda out, x: sub(1, mul(out, out)),
     scalar="tanh",
+    ufunc=np.tanh,
     flops=25,
 )
 asinh_p: Primitive = unary(
     "asinh",
     impl=lambda xp, x: xp.arcsinh(x),
-    partial=lambda out, x: rsqrt(add(mul(x, x), 1)),
+    partial=lambda _out, x: rsqrt(add(mul(x, x), 1)),
     scalar="asinh",
+    ufunc=np.arcsinh,
     flops=30,
 )
 acosh_p: Primitive = unary(
     "acosh",
     impl=lambda xp, x: xp.arccosh(x),
-    partial=lambda out, x: mul(rsqrt(sub(x, 1)), rsqrt(add(x, 1))),
+    partial=lambda _out, x: mul(rsqrt(sub(x, 1)), rsqrt(add(x, 1))),
     scalar="acosh",
+    ufunc=np.arccosh,
     flops=30,
 )
 atanh_p: Primitive = unary(
     "atanh",
     impl=lambda xp, x: xp.arctanh(x),
-    partial=lambda out, x: reciprocal_of(mul(sub(1, x), add(x, 1))),
+    partial=lambda _out, x: reciprocal_of(mul(sub(1, x), add(x, 1))),
     scalar="atanh",
+    ufunc=np.arctanh,
     flops=30,
 )
 
@@ -355,14 +386,14 @@ logistic_p: Primitive = unary(
 erf_p: Primitive = unary(
     "erf",
     impl=lambda xp, x: xp.erf(x),
-    partial=lambda out, x: mul(exp(neg(mul(x, x))), _TWO_OVER_SQRT_PI),
+    partial=lambda _out, x: mul(exp(neg(mul(x, x))), _TWO_OVER_SQRT_PI),
     scalar="erf",
     flops=30,
 )
 erfc_p: Primitive = unary(
     "erfc",
     impl=lambda xp, x: xp.erfc(x),
-    partial=lambda out, x: mul(exp(neg(mul(x, x))), -_TWO_OVER_SQRT_PI),
+    partial=lambda _out, x: mul(exp(neg(mul(x, x))), -_TWO_OVER_SQRT_PI),
     scalar="erfc",
     flops=30,
 )
@@ -376,21 +407,21 @@ erf_inv_p: Primitive = unary(
 lgamma_p: Primitive = unary(
     "lgamma",
     impl=lambda xp, x: xp.lgamma(x),
-    partial=lambda out, x: digamma(x),
+    partial=lambda _out, x: digamma(x),
     scalar="lgamma",
     flops=60,
 )
 digamma_p: Primitive = unary(
     "digamma",
     impl=lambda xp, x: xp.digamma(x),
-    partial=lambda out, x: polygamma(1, x),
+    partial=lambda _out, x: polygamma(1, x),
     scalar="digamma",
     flops=60,
 )
 polygamma_p: Primitive = unary(
     "polygamma",
     impl=lambda xp, x, *, n: xp.polygamma(n, x),
-    partial=lambda out, x, *, n: polygamma(n + 1, x),
+    partial=lambda _out, x, *, n: polygamma(n + 1, x),
     flops=120,
 )
 
@@ -402,7 +433,7 @@ def polygamma(n: int, x: Any) -> Any:
 
 # Sign, rounding, extrema -----------------------------------------------------------------------
 
-sign_p: Primitive = unary("sign", impl=lambda xp, x: xp.sign(x), jvp=None, scalar="sign")
+sign_p: Primitive = unary("sign", impl=lambda xp, x: xp.sign(x), scalar="sign", ufunc=np.sign)
 
 
 def _abs_jvp(t: Any, out: Any, x: Any) -> Any:
@@ -415,10 +446,10 @@ def _abs_jvp(t: Any, out: Any, x: Any) -> Any:
 abs_p: Primitive = unary(
     "abs", impl=lambda xp, x: abs(x), jvp=_abs_jvp, keeps_weak=True, scalar="abs"
 )
-floor_p: Primitive = unary("floor", impl=lambda xp, x: xp.floor(x), scalar="floor")
-ceil_p: Primitive = unary("ceil", impl=lambda xp, x: xp.ceil(x), scalar="ceil")
+floor_p: Primitive = unary("floor", impl=lambda xp, x: xp.floor(x), scalar="floor", ufunc=np.floor)
+ceil_p: Primitive = unary("ceil", impl=lambda xp, x: xp.ceil(x), scalar="ceil", ufunc=np.ceil)
 trunc_p: Primitive = unary("trunc", impl=lambda xp, x: xp.trunc(x), scalar="trunc")
-rint_p: Primitive = unary("rint", impl=lambda xp, x: xp.rint(x), scalar="rint")
+rint_p: Primitive = unary("rint", impl=lambda xp, x: xp.rint(x), scalar="rint", ufunc=np.rint)
 round_p: Primitive = unary(
     "round", impl=lambda xp, x, *, decimals: xp.round(x, decimals), scalar="round", flops=3
 )
@@ -451,12 +482,13 @@ copysign_p: Primitive = elementwise(
     impl=lambda xp, x, y: xp.copysign(x, y),
     partials=(lambda out, x, y: mul(sign(x), copysign(ones_like(out), y)), None),
     scalar="copysign",
+    ufunc=np.copysign,
 )
 nextafter_p: Primitive = elementwise("nextafter", impl=lambda xp, x, y: xp.nextafter(x, y))
 heaviside_p: Primitive = elementwise(
     "heaviside",
     impl=lambda xp, x, y: xp.heaviside(x, y),
-    partials=(None, lambda out, x, y: select(eq(x, 0), ones_like(out), zeros_like(out))),
+    partials=(None, lambda out, x, _y: select(eq(x, 0), ones_like(out), zeros_like(out))),
 )
 ldexp_p: Primitive = elementwise(
     "ldexp",

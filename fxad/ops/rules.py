@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,63 @@ from fxad.ops.base import add_any, dtype_of, like, moveaxis, reshape, shape_of, 
 
 #: A rule of one operand: ``jvp(tangent, out, *primals, **params)`` or ``transpose(ct, *args)``.
 Derivative = Callable[..., Any]
+
+
+class Saved:
+    """A factor that is the output or an operand itself."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    def of(self, values: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The factor, from the output and the operands."""
+        return values[self.index]
+
+    def __call__(self, *values: Any, **params: Any) -> Any:
+        """The factor at once."""
+        return values[self.index]
+
+
+OUT, X, Y = Saved(0), Saved(1), Saved(2)
+
+
+class Computed:
+    """A factor that the backward pass computes, from what it reads of output and operands."""
+
+    __slots__ = ("rule", "reads")
+
+    def __init__(self, rule: Callable[..., Any]) -> None:
+        self.rule = rule
+        positional = [
+            p for p in inspect.signature(rule).parameters.values() if p.kind is not p.KEYWORD_ONLY
+        ]
+        self.reads = tuple(not p.name.startswith("_") for p in positional)
+
+    def of(self, values: Sequence[Any], params: dict[str, Any]) -> Deferred:
+        """The factor to be, which keeps no more than it needs."""
+        kept = [v if r else None for v, r in zip(values, self.reads, strict=True)]
+        return Deferred(self.rule, kept, params)
+
+    def __call__(self, *values: Any, **params: Any) -> Any:
+        """The factor at once."""
+        return self.rule(*values, **params)
+
+
+class Deferred:
+    """A call that waits until its value is needed."""
+
+    __slots__ = ("rule", "values", "params")
+
+    def __init__(self, rule: Rule, values: list[Any], params: dict[str, Any]) -> None:
+        self.rule, self.values, self.params = rule, values, params
+
+    def __call__(self) -> Any:
+        """The value."""
+        return self.rule(*self.values, **self.params)
+
+
 #: The factor of an operand's tangent: ``partial(out, *primals, **params)``, or a number.
 Partial = Callable[..., Any] | int
 
@@ -35,6 +93,7 @@ def elementwise(
     transposes: Sequence[Derivative | None] | None = None,
     jointly: bool = False,
     scalar: Any = None,
+    ufunc: Any = None,
     flops: float = 1.0,
     keeps_weak: bool = False,
 ) -> Primitive:
@@ -44,11 +103,13 @@ def elementwise(
       name: the primitive's name.
       impl: ``impl(xp, *arrays, **params)``.
       partials: for each operand ``partial(out, *primals, **params)``, the factor of its tangent;
-        a number; or None where the output does not vary with it.
+        a number; or None where the output does not vary with it. What a partial does not read has
+        a name with a leading underscore, and is not kept for the backward pass.
       jvps: where a derivative is no factor (real parts, selection): for each operand
         ``rule(tangent, out, *primals, **params)``. Neither: outputs without a derivative.
       transposes: for each operand ``rule(ct, *args, **params)``, for those it can be linear in.
       jointly: linear in all of these operands together (a sum), not in each alone (a product).
+      ufunc: the NumPy ufunc from floats to floats that ``impl`` comes to, if any.
       scalar: the name of the element's expression for codegen.
       flops: for the cost of one element.
       keeps_weak: Python's operators have the same result on Python numbers.
@@ -71,11 +132,12 @@ def elementwise(
         abstract=abstract,
         impl=impl,
         jvp=None,
-        partials=partials,
+        partials=None if partials is None else tuple(map(_prepared, partials)),
         transpose=None if transposes is None else _elementwise_transpose(name, transposes, jointly),
         batch=batch,
         cost=cost,
         scalar=scalar,
+        ufunc=ufunc,
         keeps_weak=keeps_weak,
     )
     if partials is not None:
@@ -83,6 +145,10 @@ def elementwise(
     if jvps is not None:
         primitive.jvp = _elementwise_jvp(primitive, jvps)
     return primitive
+
+
+def _prepared(partial: Partial | None) -> Any:
+    return Computed(partial) if inspect.isfunction(partial) else partial
 
 
 def _scaling(partial: Partial) -> Derivative:
@@ -227,9 +293,10 @@ def tangent_or_none(tangent: Any, out: Any) -> Any:
 mul_p: Primitive = elementwise(
     "mul",
     impl=lambda xp, x, y: x * y,
-    partials=(lambda out, x, y: y, lambda out, x, y: x),
+    partials=(Y, X),
     transposes=(lambda ct, x, y: mul(ct, y), lambda ct, x, y: mul(x, ct)),
     keeps_weak=True,
     scalar="mul",
+    ufunc=np.multiply,
 )
 mul: Rule = mul_p.bind

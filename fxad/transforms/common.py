@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
 import fxad.tree as tree
 import fxad.tree_util as tree_util
+from fxad.backends.pool import Buffer
 from fxad.core.aval import PYTHON_SCALARS, aval_of, describe, is_value, weak_dtype
 from fxad.core.source import error
 from fxad.core.staging import check_output
@@ -76,8 +77,18 @@ def _is_borrowed(x: Any) -> bool:
         return False
     if 0 in x.strides:
         return True
-    # The view, this frame's variable and the argument of getrefcount: nobody else.
-    return sys.getrefcount(base) > 3
+    # A buffer of the pool is referred to by the pool as well.
+    return getrefcount(base) > _ALONE + (type(base) is Buffer)
+
+
+def _count_references() -> int:
+    view = np.empty(2)[:1]
+    base = view.base
+    return getrefcount(base)
+
+
+#: What ``_is_borrowed`` counts for the base of a view that nothing else refers to.
+_ALONE = _count_references()
 
 
 def check_callable(transformation: str, fun: Any) -> Callable[..., Any]:

@@ -27,7 +27,13 @@ from fxad.transforms.common import (
     unpack_aux,
 )
 from fxad.transforms.jvp import instantiate
-from fxad.transforms.tape import TapeTrace, backward, linearize_flat, tape_jaxpr
+from fxad.transforms.tape import (
+    TapeTrace,
+    backward,
+    force_factors,
+    linearize_flat,
+    tape_jaxpr,
+)
 
 
 class _Linearized:
@@ -164,6 +170,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
       (9.0, 6.0, 12.0)
     """
     run = _Linearized("linearize", fun, primals, has_aux)
+    force_factors(run.out_nodes)
     closed, residuals = tape_jaxpr(run.in_nodes, run.out_nodes)
 
     def pushforward(*tangents: Any) -> Any:

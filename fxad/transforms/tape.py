@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
+from fxad.backends.pool import Buffer
 from fxad.core.aval import ShapedArray, aval_of, float0, tangent_aval
 from fxad.core.jaxpr import ClosedJaxpr, dce_jaxpr
 from fxad.core.primitive import Primitive
@@ -28,7 +30,7 @@ from fxad.core.trace import (
 from fxad.errors import NonDifferentiableError
 from fxad.ops.base import add_any, fit, unbroadcast
 from fxad.ops.elementwise import mul
-from fxad.ops.rules import nonlinear
+from fxad.ops.rules import Deferred, nonlinear
 
 _ticks = count()
 
@@ -67,7 +69,11 @@ class Node(LinearOperand):
 
 
 class Combined(Node):
-    """A sum of nodes, each times a factor (None: one), elementwise, broadcast to the aval."""
+    """A sum of nodes, each times a factor (None: one), elementwise, broadcast to the aval.
+
+    Factors that cost work are deferred: what they read is there anyway, as a rule, and fewer
+    arrays live until the backward pass.
+    """
 
     __slots__ = ("terms",)
 
@@ -84,8 +90,16 @@ class Combined(Node):
         for node, factor in self.terms:
             part = ct
             if factor is not None:
-                # Among plain NumPy values the operator is all that mul would come to.
-                part = ct * factor if eager else mul(ct, factor)
+                made = type(factor) is Deferred
+                if made:
+                    factor = factor()
+                if not eager:
+                    part = mul(ct, factor)
+                elif type(ct) is not np.ndarray:
+                    part = ct * factor  # among NumPy's numbers all that mul comes to
+                else:
+                    part = _multiply_into(ct, factor) if made else None
+                    part = mul(ct, factor) if part is None else part
             aval = node.aval
             if part.shape != aval.shape or part.dtype != aval.dtype:
                 part = unbroadcast(part, aval)
@@ -97,14 +111,45 @@ class Combined(Node):
         total = None
         for node, factor in self.terms:
             part = tangents[node]
-            part = part if factor is None else mul(part, factor)
+            if factor is not None:
+                part = mul(part, factor() if type(factor) is Deferred else factor)
             part = fit(part, self.aval.shape, self.aval.dtype)
             total = part if total is None else add_any(total, part)
         return total
 
+    def force(self) -> None:
+        """Computes the factors that have been deferred."""
+        self.terms = tuple((n, f() if type(f) is Deferred else f) for n, f in self.terms)
+
     def release(self) -> None:
         """Frees the factors."""
         self.terms = ()
+
+
+def _multiply_into(ct: Any, own: Any) -> Any:
+    """``ct * own`` in the memory of ``own``, where only the caller's variable has it; else None."""
+    if (
+        type(own) is np.ndarray
+        and getrefcount(own) == _ALONE
+        and own.dtype == ct.dtype
+        and own.shape == ct.shape
+        and (own.base is None or type(own.base) is Buffer)
+    ):
+        return np.multiply(ct, own, out=own)
+    return None
+
+
+def _count_references(value: Any) -> int:
+    return getrefcount(value)
+
+
+def _references_of_a_variable() -> int:
+    value = object()
+    return _count_references(value)
+
+
+#: What ``_multiply_into`` counts for a value that only its caller's variable refers to.
+_ALONE = _references_of_a_variable()
 
 
 class Applied(Node):
@@ -289,9 +334,11 @@ class LinearizeTrace(Trace):
         for node, partial in zip(nodes, primitive.partials, strict=True):  # type: ignore[arg-type]
             if node is None or partial is None:
                 continue
-            if callable(partial):
-                partial = partial(out, *primals, **params)
-            terms.append((node, None if partial is _ONE else partial))
+            if type(partial) is not int:
+                partial = partial.of((out, *primals), params)
+            elif partial == 1:
+                partial = None
+            terms.append((node, partial))
         if not terms:
             return out
         aval = _SCALAR_AVALS.get(type(out)) or aval_of(out)
@@ -319,9 +366,6 @@ class LinearizeTrace(Trace):
         if type(value) is LinearizeTracer and value.trace is self:
             return value.primal, value.node
         return value, None
-
-
-_ONE = 1
 
 
 def linearize_flat(
@@ -390,6 +434,13 @@ def backward(
     return [None if node is None else found.get(node) for node in inputs]
 
 
+def force_factors(outputs: Sequence[Node | None]) -> None:
+    """Computes what the backward pass would compute of the primals, once for many uses."""
+    for node in topological(outputs):
+        if isinstance(node, Combined):
+            node.force()
+
+
 def _sum(a: Any, b: Any) -> Any:
     """The sum of two cotangents, or of two lists of them."""
     if isinstance(a, list):
@@ -414,7 +465,8 @@ def tape_jaxpr(
 ) -> tuple[ClosedJaxpr, list[Any]]:
     """The tape as a linear jaxpr ``residuals, tangents -> tangents``, and the residuals.
 
-    Inputs and outputs that are None are left out.
+    Inputs and outputs that are None are left out. Factors that are still deferred become a part
+    of the jaxpr, which computes them again from the residuals; ``linearize`` forces them first.
     """
     trace = JaxprTrace(current_trace(), "linearize")
     wanted = [node for node in inputs if node is not None]
