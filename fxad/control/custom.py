@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import Any, cast
 
 import numpy as np
 
 import fxad.tree as tree
+from fxad.control.call import spread
 from fxad.core.aval import ShapedArray, aval_of, float0, tangent_aval
 from fxad.core.jaxpr import ClosedJaxpr, execute
 from fxad.core.primitive import Primitive
@@ -85,8 +87,7 @@ def _closed_over(name: str) -> UnexpectedTracerError:
 def _jvp_of_custom_jvp(
     primals: Sequence[Any], tangents: Sequence[Any], *, rule: Flat, **params: Any
 ) -> tuple[list[Any], list[Any]]:
-    full = [instantiate(t, p) for p, t in zip(primals, tangents, strict=True)]
-    outs, out_tangents = rule(primals, full)
+    outs, out_tangents = rule(primals, tangents)
     return list(outs), list(out_tangents)
 
 
@@ -97,15 +98,16 @@ def _batch_of_custom_jvp(
         return _all_front(size, *batch_flat(fun, size, values, dims))
 
     def batched_rule(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-        count = len(primals)
+        count, there = len(primals), [t is not None for t in tangents]
         kinds: list[list[bool]] = []
 
         def flat(*values: Any) -> list[Any]:
-            outs, out_tangents = rule(values[:count], values[count:])
+            outs, out_tangents = rule(values[:count], spread(values[count:], there))
             kinds.append([t is None for t in out_tangents])
             return [*outs, *(t for t in out_tangents if t is not None)]
 
-        both = _all_front(size, *batch_flat(flat, size, [*primals, *tangents], [*dims, *dims]))
+        values, axes = [*primals, *compress(tangents, there)], [*dims, *compress(dims, there)]
+        both = _all_front(size, *batch_flat(flat, size, values, axes))
         given = iter(both[len(kinds[-1]) :])
         return both[: len(kinds[-1])], [None if none else next(given) for none in kinds[-1]]
 
@@ -117,7 +119,7 @@ def _guard_jvp(name: str, count: int, params: dict[str, Any]) -> dict[str, Any]:
     rule = params["rule"]
 
     def guarded(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
-        if any(_is_nonzero(t) for t in tangents[:count]):
+        if any(t is not None and _is_nonzero(t) for t in tangents[:count]):
             raise _closed_over(name)
         return rule(primals[count:], tangents[count:])
 
@@ -285,8 +287,9 @@ class custom_jvp(_Custom):
                     "got a derivative of a custom_jvp function without a rule",
                     f"Define it with {self.name}.defjvp.",
                 )
+            full = [instantiate(t, p) for p, t in zip(primals, tangents, strict=True)]
             pair = self.rule(
-                *fixed, tree.unflatten(structure, primals), tree.unflatten(structure, tangents)
+                *fixed, tree.unflatten(structure, primals), tree.unflatten(structure, full)
             )
             outs, out_tangents, out_structure = _check_jvp_rule(self.name, pair)
             out_structures.append(out_structure)
