@@ -40,6 +40,14 @@ class ArgumentValueError(FxadError, ValueError):
     """
 
 
+class IndexingError(FxadError, IndexError):
+    """An index does not fit the array.
+
+    ``x[3]`` for an ``x`` of length 3, two ellipses, or an array of floats as the index: compare the
+    index with the shape that the message names.
+    """
+
+
 class StructureError(FxadError, TypeError, ValueError):
     """Two pytrees that must have one structure differ.
 

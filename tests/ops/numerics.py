@@ -31,7 +31,9 @@ def direction(rng: np.random.Generator, x: Any) -> Any:
 
 def dot(xs: Sequence[Any], ys: Sequence[Any]) -> float:
     """The real pairing that transposition keeps."""
-    return float(sum(np.sum(np.asarray(x) * np.asarray(y)).real for x, y in zip(xs, ys, strict=True)))
+    return float(
+        sum(np.sum(np.asarray(x) * np.asarray(y)).real for x, y in zip(xs, ys, strict=True))
+    )
 
 
 def check_derivatives(
@@ -103,4 +105,8 @@ def check_vmap(
 
 def _perturbed(rng: np.random.Generator, x: Any) -> Any:
     x = np.asarray(x)
-    return rng.permuted(x.ravel()).reshape(x.shape) if x.dtype.kind in "biu" else x + 0.1 * direction(rng, x)
+    return (
+        rng.permuted(x.ravel()).reshape(x.shape)
+        if x.dtype.kind in "biu"
+        else x + 0.1 * direction(rng, x)
+    )

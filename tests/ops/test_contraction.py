@@ -219,8 +219,11 @@ def test_inputs_are_not_written(rng):
 
 
 def test_errors_say_what_differs():
-    with pytest.raises(ShapeError, match=r"\[matmul\] got \(3, 4\) and \(5, 6\): the inner "
-                       r"dimensions 4 and 5 differ\. At test_contraction\.py:\d+: ops\.matmul"):  # fmt: skip
+    words = (
+        r"\[matmul\] got \(3, 4\) and \(5, 6\): the inner dimensions 4 and 5 differ\. "
+        r"At test_contraction\.py:\d+: ops\.matmul"
+    )
+    with pytest.raises(ShapeError, match=words):
         ops.matmul(np.ones((3, 4)), np.ones((5, 6)))
     with pytest.raises(ShapeError, match=r"\[matmul\] got \(\) and \(3,\), wanted at least one"):
         ops.matmul(2.0, np.ones(3))
