@@ -71,7 +71,7 @@ def uniform(
     Example:
       >>> import fxad
       >>> fxad.random.uniform(fxad.random.key(0), (3,)).round(4)
-      array([0.4186, 0.8244, 0.2172])
+      array([0.4185, 0.2163, 0.9653])
     """
     one_key("uniform", key)
     dtype = float_dtype("uniform", dtype)
@@ -104,7 +104,7 @@ def normal(key: Any, shape: Size = (), dtype: Any = None) -> Any:
     Example:
       >>> import fxad
       >>> fxad.random.normal(fxad.random.key(0), (3,)).round(4)
-      array([-0.2056,  0.9322, -0.7816])
+      array([-0.2058, -0.7848,  1.8161])
     """
     one_key("normal", key)
     shape = sample_shape("normal", shape)
@@ -136,7 +136,7 @@ def truncated_normal(
     Example:
       >>> import fxad
       >>> fxad.random.truncated_normal(fxad.random.key(0), -1.0, 1.0, (3,)).round(4)
-      array([-0.1395,  0.5925, -0.5008])
+      array([-0.14  , -0.5063,  0.9065])
     """
     one_key("truncated_normal", key)
     dtype = float_dtype("truncated_normal", dtype)
@@ -165,7 +165,7 @@ def exponential(key: Any, shape: Size = (), dtype: Any = None) -> Any:
     Example:
       >>> import fxad
       >>> fxad.random.exponential(fxad.random.key(0), (3,)).round(4)
-      array([0.5422, 1.7391, 0.2449])
+      array([0.5421, 0.2437, 3.3616])
     """
     one_key("exponential", key)
     dtype = float_dtype("exponential", dtype)
@@ -191,7 +191,7 @@ def gumbel(key: Any, shape: Size = (), dtype: Any = None, mode: str | None = Non
     Example:
       >>> import fxad
       >>> fxad.random.gumbel(fxad.random.key(0), (3,)).round(4)
-      array([ 0.1381,  1.6444, -0.4235])
+      array([ 0.1379, -0.426 ,  3.344 ])
     """
     one_key("gumbel", key)
     dtype = float_dtype("gumbel", dtype)
@@ -218,7 +218,7 @@ def laplace(key: Any, shape: Size = (), dtype: Any = None) -> Any:
     Example:
       >>> import fxad
       >>> fxad.random.laplace(fxad.random.key(0), (3,)).round(4)
-      array([-0.1777,  1.0459, -0.8339])
+      array([ 0.178 ,  0.838 , -2.6685])
     """
     one_key("laplace", key)
     dtype = float_dtype("laplace", dtype)
@@ -241,7 +241,7 @@ def logistic(key: Any, shape: Size = (), dtype: Any = None) -> Any:
     Example:
       >>> import fxad
       >>> fxad.random.logistic(fxad.random.key(0), (3,)).round(4)
-      array([-0.3287,  1.546 , -1.2821])
+      array([-0.3291, -1.2874,  3.3263])
     """
     one_key("logistic", key)
     dtype = float_dtype("logistic", dtype)
@@ -263,7 +263,7 @@ def cauchy(key: Any, shape: Size = (), dtype: Any = None) -> Any:
     Example:
       >>> import fxad
       >>> fxad.random.cauchy(fxad.random.key(0), (3,)).round(4)
-      array([-0.2615,  1.6288, -1.2255])
+      array([-0.2619, -1.2378,  9.1425])
     """
     one_key("cauchy", key)
     dtype = float_dtype("cauchy", dtype)
@@ -290,7 +290,7 @@ def lognormal(key: Any, sigma: Any = 1.0, shape: Size | None = None, dtype: Any 
     Example:
       >>> import fxad
       >>> fxad.random.lognormal(fxad.random.key(0), 0.5, (3,)).round(4)
-      array([0.9023, 1.5938, 0.6765])
+      array([0.9022, 0.6754, 2.4795])
     """
     one_key("lognormal", key)
     dtype = float_dtype("lognormal", dtype)
@@ -316,7 +316,7 @@ def pareto(key: Any, b: Any, shape: Size | None = None, dtype: Any = None) -> An
     Example:
       >>> import fxad
       >>> fxad.random.pareto(fxad.random.key(0), 2.0, (3,)).round(4)
-      array([1.3114, 2.3859, 1.1302])
+      array([1.3113, 1.1296, 5.3699])
     """
     one_key("pareto", key)
     dtype = float_dtype("pareto", dtype)
@@ -342,7 +342,7 @@ def rayleigh(key: Any, scale: Any, shape: Size | None = None, dtype: Any = None)
     Example:
       >>> import fxad
       >>> fxad.random.rayleigh(fxad.random.key(0), 1.0, (3,)).round(4)
-      array([1.3198, 0.6214, 1.7477])
+      array([1.32  , 1.7499, 0.2657])
     """
     one_key("rayleigh", key)
     dtype = float_dtype("rayleigh", dtype)
@@ -372,7 +372,7 @@ def weibull_min(
     Example:
       >>> import fxad
       >>> fxad.random.weibull_min(fxad.random.key(0), 1.0, 2.0, (3,)).round(4)
-      array([0.7364, 1.3187, 0.4949])
+      array([0.7363, 0.4937, 1.8335])
     """
     one_key("weibull_min", key)
     dtype = float_dtype("weibull_min", dtype)
@@ -396,7 +396,7 @@ def maxwell(key: Any, shape: Size = (), dtype: Any = None) -> Any:
     Example:
       >>> import fxad
       >>> fxad.random.maxwell(fxad.random.key(0), (2,)).round(4)
-      array([1.2337, 1.7387])
+      array([1.9891, 0.4246])
     """
     one_key("maxwell", key)
     dtype = float_dtype("maxwell", dtype)
@@ -426,7 +426,7 @@ def triangular(
     Example:
       >>> import fxad
       >>> fxad.random.triangular(fxad.random.key(0), 0.0, 1.0, 3.0, (3,)).round(4)
-      array([1.1322, 1.9734, 0.8072])
+      array([1.132 , 0.8055, 2.5439])
     """
     one_key("triangular", key)
     dtype = float_dtype("triangular", dtype)

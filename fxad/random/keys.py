@@ -10,7 +10,6 @@ from fxad.backends.registry import default_xp
 from fxad.core.aval import aval_of
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, DtypeError, ShapeError
-from fxad.numpy.creation import shape_tuple
 from fxad.ops import threefry
 from fxad.ops.base import shape_of
 from fxad.ops.random_bits import (
@@ -20,7 +19,7 @@ from fxad.ops.random_bits import (
     random_seed,
     random_split,
 )
-from fxad.random.arguments import Size, choose, one_key
+from fxad.random.arguments import Size, choose, one_key, sample_shape
 
 _GENERATORS = (None, "threefry2x32")
 
@@ -101,7 +100,7 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Any:
       >>> subkey
       array([ 928981903, 3453687069], dtype=uint32)
     """
-    return random_split(one_key("split", key), shape_tuple(num))
+    return random_split(one_key("split", key), sample_shape("split", num))
 
 
 def fold_in(key: Any, data: Any) -> Any:
@@ -197,9 +196,9 @@ def bits(key: Any, shape: Size = (), dtype: Any = None) -> Any:
     Example:
       >>> import fxad
       >>> fxad.random.bits(fxad.random.key(0), (2,), "uint8")
-      array([ 74, 210], dtype=uint8)
+      array([167, 146], dtype=uint8)
     """
     dtype = np.dtype(np.uint64 if dtype is None else dtype)
     if dtype.kind != "u":
         raise error(DtypeError, "bits", f"got dtype {dtype}, wanted an unsigned integer dtype")
-    return random_bits(one_key("bits", key), 8 * dtype.itemsize, shape_tuple(shape))
+    return random_bits(one_key("bits", key), 8 * dtype.itemsize, sample_shape("bits", shape))

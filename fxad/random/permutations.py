@@ -101,7 +101,7 @@ def choice(
     Example:
       >>> import fxad, numpy as np
       >>> fxad.random.choice(fxad.random.key(0), np.array([2.0, 3.0, 5.0]), (5,))
-      array([3., 2., 5., 5., 3.])
+      array([2., 5., 5., 5., 2.])
     """
     one_key("choice", key)
     shape, lengths = shape_tuple(shape), shape_of(a)
