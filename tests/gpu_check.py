@@ -1,8 +1,9 @@
 """Runs every test on a GPU and prints one table: ``python -m tests.gpu_check``, from the checkout.
 
-The whole suite runs with ``FXAD_BACKEND=cupy`` (new arrays on the GPU), the tests marked ``gpu``
-among it, then the main example. Nothing needs to be installed beside CuPy, pytest and NumPy;
-pytest-xdist spreads the tests over processes where it is there.
+With ``FXAD_BACKEND=cupy`` (new arrays on the GPU) run the tests marked ``gpu``, those that take
+their arrays from the fixture ``xp``, with ``--all`` every other test too, and the main example.
+Nothing needs to be installed beside CuPy, pytest and NumPy; pytest-xdist spreads the tests over
+processes where it is there.
 
 Exit status: 0 all passed, 1 something failed or the time was up, 2 there is no GPU to test on.
 """
@@ -154,6 +155,7 @@ def main() -> int:
     )
     parser.add_argument("-n", type=int, default=8, help="processes (with pytest-xdist)")
     parser.add_argument("--limit", type=float, default=540, help="seconds after which to stop")
+    parser.add_argument("--all", action="store_true", help="also the tests that need no GPU")
     parser.add_argument("tests", nargs="*", default=["tests"], help="what to run instead of all")
     options = parser.parse_args()
     if reason := no_gpu():
@@ -164,6 +166,8 @@ def main() -> int:
     table = Table(time.monotonic() + options.limit)
     args = ["-q", "--no-header", "--tb=short", "-rN", "-p", "no:cacheprovider"]
     args += ["--ignore=tests/emulator", *(f"--ignore=tests/test_{name}.py" for name in LEFT_OUT)]
+    if not options.all:
+        args += ["-p", "tests.gpu_selection"]
     if importlib.util.find_spec("xdist"):
         args += ["-n", str(options.n), "--dist", "worksteal"]
     status = pytest.main([*args, *options.tests], plugins=[table])
