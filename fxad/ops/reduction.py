@@ -432,12 +432,12 @@ def _moment_dtypes(x: DType, dtype: Any) -> tuple[DType, DType]:
     return (np.dtype(np.float32), x) if x == np.float16 else (x, x)
 
 
-def _count(x: Any, axes: Axes, where: Any) -> Any:
+def _count(x: Any, axes: Axes, where: Any, keepdims: bool) -> Any:
     """How many elements a reduction takes in."""
     if where is None or where is True:
         shape = shape_of(x)
         return math.prod(shape[d] for d in axes)
-    return sum_(broadcast_to(where, shape_of(x)), axes, dtype=np.int64, keepdims=True)
+    return sum_(broadcast_to(where, shape_of(x)), axes, dtype=np.int64, keepdims=keepdims)
 
 
 def _over(total: Any, count: Any) -> Any:
@@ -447,10 +447,11 @@ def _over(total: Any, count: Any) -> Any:
     return div(total, convert(count, np.empty(0, dtype_of(total)).real.dtype))
 
 
-def _mean(x: Any, axes: Axes, where: Any) -> Any:
-    """The mean with the axes kept, in the dtype of ``x`` if that is inexact."""
-    total = keep(reduce_sum(_only("mean", x, where, 0), axes), x, axes)
-    return _over(total, _count(x, axes, where))
+def _mean(x: Any, axes: Axes, where: Any, keepdims: bool) -> Any:
+    """The mean in the dtype of ``x``, which is inexact."""
+    total = reduce_sum(_only("mean", x, where, 0), axes)
+    total = keep(total, x, axes) if keepdims else total
+    return _over(total, _count(x, axes, where, keepdims))
 
 
 def mean(
@@ -459,9 +460,7 @@ def mean(
     """The arithmetic mean, arguments as ``sum_``; of integers in float64."""
     axes = _axes("mean", x, axis)
     inner, result = _moment_dtypes(dtype_of(x), dtype)
-    out = _mean(convert(x, inner), axes, where)
-    out = out if keepdims else reshape(out, _without(shape_of(x), axes))
-    return convert(out, result)
+    return convert(_mean(convert(x, inner), axes, where, keepdims), result)
 
 
 def var(
@@ -485,9 +484,9 @@ def var(
     axes = _axes("var", x, axis)
     inner, result = _moment_dtypes(dtype_of(x), dtype)
     x = convert(x, inner)
-    away = _only("var", sub(x, _mean(x, axes, where)), where, 0)
+    away = _only("var", sub(x, _mean(x, axes, where, keepdims=True)), where, 0)
     square = real(mul(away, conj(away))) if inner.kind == "c" else mul(away, away)
-    left = _degrees_of_freedom(_count(x, axes, where), ddof)
+    left = _degrees_of_freedom(_count(x, axes, where, keepdims=True), ddof)
     total = keep(reduce_sum(square, axes), x, axes)
     out = _over(total, left)
     out = out if keepdims else reshape(out, _without(shape_of(x), axes))
