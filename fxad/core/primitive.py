@@ -33,6 +33,8 @@ class Primitive:
       ufunc: the NumPy ufunc from floats to floats of one dtype that ``impl`` comes to, if any:
         large results of it can be written into memory that is there already.
       scalar: the expression of one element that both printers of codegen read; fusable if given.
+      multilinear: linear in each array operand while the others stay fixed (a sum, a product of
+        matrices): its derivative is itself, applied to the tangent of one operand at a time.
       keeps_weak: Python numbers alone stay weak, as Python's own operators leave them.
       inlines: the parameter whose jaxpr may stand in the place of the call when it is compiled.
       collective: ``params["axis_name"]`` names a batched axis, seen even by unbatched operands.
@@ -53,6 +55,7 @@ class Primitive:
         "scalar",
         "ufunc",
         "multiple_results",
+        "multilinear",
         "keeps_weak",
         "inlines",
         "collective",
@@ -76,6 +79,7 @@ class Primitive:
         scalar: Any = None,
         ufunc: Any = None,
         multiple_results: bool = False,
+        multilinear: bool = False,
         keeps_weak: bool = False,
         inlines: str | None = None,
         collective: bool = False,
@@ -84,7 +88,7 @@ class Primitive:
         self.batch, self.cost, self.transpose = batch, cost, transpose
         self.partials = partials
         self.linearize, self.split, self.stage, self.scalar = linearize, split, stage, scalar
-        self.ufunc = ufunc
+        self.ufunc, self.multilinear = ufunc, multilinear
         self.multiple_results, self.keeps_weak = multiple_results, keeps_weak
         self.inlines, self.collective = inlines, collective
         self.differentiable = jvp is not None

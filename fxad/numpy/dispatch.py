@@ -18,6 +18,7 @@ from fxad.core.aval import PYTHON_SCALARS, DType, weak_dtype
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentTypeError, TracerAssignmentError
+from fxad.numpy.nested import NESTED
 from fxad.ops.base import convert, dtype_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,6 +65,8 @@ def dispatching(numpy_function: Any, implementation: Callable[..., Any]) -> Call
     def function(*args: Any, **kwargs: Any) -> Any:
         for x in args:
             if type(x) not in PLAIN:
+                if _kind_of_type.get(type(x)) == TRACED:
+                    return implementation(*args, **kwargs)
                 return _decide(numpy_function, implementation, args, kwargs)
         for x in kwargs.values():
             if type(x) not in PLAIN:
@@ -81,7 +84,11 @@ def _decide(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    kind = kinds(args) | kinds(kwargs.values())
+    kind = kinds(args)
+    if kwargs:
+        kind |= kinds(kwargs.values())
+    if kind == ARRAY and config.default_float is FLOAT64:
+        return numpy_function(*args, **kwargs)
     if kind & TRACED:
         return implementation(*args, **kwargs)
     if kind & FOREIGN:
@@ -97,12 +104,10 @@ def kinds(values: Iterable[Any]) -> int:
     """What there is among some arguments and in lists and tuples among them, as bits."""
     found = STATIC
     for x in values:
-        kind = type(x)
-        if kind is list or kind is tuple:
-            found |= kinds(x)
-        else:
-            known = _kind_of_type.get(kind)
-            found |= _learn(x) if known is None else known
+        known = _kind_of_type.get(type(x))
+        if known is None:
+            known = kinds(x) if type(x) in NESTED else _learn(x)
+        found |= known
     return found
 
 

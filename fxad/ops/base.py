@@ -38,17 +38,28 @@ def elements(avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[floa
 def linear(name: str, *, transpose: Rule, **rules: Any) -> Primitive:
     """A primitive that is linear in its only array operand: its own derivative."""
 
-    def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
-        out = primitive.bind(*primals, **params)
-        if not is_differentiable(dtype_of(out)):
-            return out, None
-        return out, primitive.bind(*tangents, **params)
-
     def transposed(ct: Any, x: Any, **params: Any) -> list[Any]:
         return [transpose(ct, x, **params)]
 
     rules.setdefault("cost", elements)
-    primitive = Primitive(name, jvp=jvp, transpose=transposed, **rules)
+    return multilinear(name, transpose=transposed, **rules)
+
+
+def multilinear(name: str, **rules: Any) -> Primitive:
+    """A primitive that is linear in each array operand by itself: the product rule is its jvp."""
+
+    def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
+        out = primitive.bind(*primals, **params)
+        if not is_differentiable(dtype_of(out)):
+            return out, None
+        total = None
+        for i, tangent in enumerate(tangents):
+            if tangent is not None:
+                part = primitive.bind(*primals[:i], tangent, *primals[i + 1 :], **params)
+                total = add_any(total, part)
+        return out, total
+
+    primitive = Primitive(name, jvp=jvp, multilinear=True, **rules)
     return primitive
 
 
@@ -112,8 +123,7 @@ def _add_any_batch(size: int, args: Sequence[Any], dims: Sequence[Any]) -> tuple
 
 
 def _add_any_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    some = [t for t in tangents if t is not None]
-    return add_any_p.bind(*primals), add_any(*some)
+    return add_any_p.bind(*primals), add_any(*tangents)
 
 
 add_any_p = Primitive(
@@ -121,6 +131,7 @@ add_any_p = Primitive(
     abstract=lambda x, y: x.strong(),
     impl=lambda xp, x, y: x + y,
     jvp=_add_any_jvp,
+    partials=(1, 1),
     transpose=lambda ct, x, y: [ct, ct],
     batch=_add_any_batch,
     cost=elements,
@@ -214,7 +225,8 @@ def zeros_like(x: Any) -> Any:
     aval = aval_of(x)
     if isinstance(x, Tracer):
         return full(aval.shape, 0, aval.dtype)
-    return x * 0 if not aval.shape else np.zeros_like(x)
+    is_number = isinstance(x, np.number | bool | int | float | complex)
+    return type(x)(0) if is_number else np.zeros_like(x)
 
 
 def ones_like(x: Any) -> Any:

@@ -17,18 +17,16 @@ from fxad.core.aval import (
     ShapedArray,
     aval_of,
     broadcast_shapes,
-    is_differentiable,
     promote,
 )
-from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.trace import is_linear
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.ops.base import (
-    add_any,
     convert,
     dtype_of,
     moveaxis,
+    multilinear,
     normalize_axes,
     normalize_axis,
     reshape,
@@ -172,19 +170,6 @@ def _dot_general_impl(
     return out.astype(preferred_element_type, copy=False)
 
 
-def _dot_general_jvp(
-    primals: Sequence[Any], tangents: Sequence[Any], **params: Any
-) -> tuple[Any, Any]:
-    (x, y), (tx, ty) = primals, tangents
-    out = dot_general_p.bind(x, y, **params)
-    if not is_differentiable(dtype_of(out)):
-        return out, None
-    if ty is None:
-        return out, dot_general_p.bind(tx, y, **params)
-    tangent = dot_general_p.bind(x, ty, **params)
-    return out, tangent if tx is None else add_any(dot_general_p.bind(tx, y, **params), tangent)
-
-
 def _dot_general_transpose(
     ct: Any, x: Any, y: Any, *, dimension_numbers: DimensionNumbers, precision: Any, **_: Any
 ) -> list[Any]:
@@ -240,11 +225,10 @@ def _dot_general_cost(
     return 2.0 * out.size * contracted, float(moved)
 
 
-dot_general_p = Primitive(
+dot_general_p = multilinear(
     "dot_general",
     abstract=_dot_general_abstract,
     impl=_dot_general_impl,
-    jvp=_dot_general_jvp,
     transpose=_dot_general_transpose,
     batch=_dot_general_batch,
     cost=_dot_general_cost,

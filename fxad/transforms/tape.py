@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fxad.backends.pool import Buffer
-from fxad.core.aval import ShapedArray, aval_of, float0, tangent_aval
+from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0, tangent_aval
 from fxad.core.jaxpr import ClosedJaxpr, dce_jaxpr
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
@@ -33,6 +33,8 @@ from fxad.ops.elementwise import mul
 from fxad.ops.rules import Deferred, nonlinear
 
 _ticks = count()
+
+Give = Callable[[Any, Any], None]
 
 #: The abstract values of NumPy's scalars, which are the same for all of a type.
 _SCALAR_AVALS = {
@@ -56,9 +58,8 @@ class Node(LinearOperand):
         """The nodes that it is made of."""
         return iter(())
 
-    def pull(self, ct: Any, eager: bool) -> list[tuple[Node, Any]]:
-        """The cotangents of those nodes."""
-        return []
+    def pull(self, ct: Any, eager: bool, give: Give) -> None:
+        """Gives those nodes their cotangents; ``eager`` if they are plain NumPy values."""
 
     def push(self, tangents: dict[Node, Any]) -> Any:
         """Its value, given theirs."""
@@ -77,16 +78,15 @@ class Combined(Node):
 
     __slots__ = ("terms",)
 
-    def __init__(self, aval: Any, terms: tuple[tuple[Node, Any], ...]) -> None:
+    def __init__(self, aval: Any, terms: Sequence[tuple[Node, Any]]) -> None:
         self.aval, self.tick, self.terms = aval, next(_ticks), terms
 
     def operands(self) -> Iterator[Node]:
         """The nodes of the sum."""
         return (node for node, _ in self.terms)
 
-    def pull(self, ct: Any, eager: bool) -> list[tuple[Node, Any]]:
+    def pull(self, ct: Any, eager: bool, give: Give) -> None:
         """The cotangent times each factor, summed over what was broadcast."""
-        results = []
         for node, factor in self.terms:
             part = ct
             if factor is not None:
@@ -103,8 +103,7 @@ class Combined(Node):
             aval = node.aval
             if part.shape != aval.shape or part.dtype != aval.dtype:
                 part = unbroadcast(part, aval)
-            results.append((node, part))
-        return results
+            give(node, part)
 
     def push(self, tangents: dict[Node, Any]) -> Any:
         """The sum."""
@@ -119,7 +118,7 @@ class Combined(Node):
 
     def force(self) -> None:
         """Computes the factors that have been deferred."""
-        self.terms = tuple((n, f() if type(f) is Deferred else f) for n, f in self.terms)
+        self.terms = [(n, f() if type(f) is Deferred else f) for n, f in self.terms]
 
     def release(self) -> None:
         """Frees the factors."""
@@ -167,15 +166,13 @@ class Applied(Node):
         """Its linear operands."""
         return (a for a in self.args if isinstance(a, Node))
 
-    def pull(self, ct: Any, eager: bool) -> list[tuple[Node, Any]]:
+    def pull(self, ct: Any, eager: bool, give: Give) -> None:
         """What the primitive's transpose rule says."""
         assert self.primitive.transpose is not None
         results = self.primitive.transpose(ct, *self.args, **self.params)
-        return [
-            (a, r)
-            for a, r in zip(self.args, results, strict=True)
-            if r is not None and isinstance(a, Node)
-        ]
+        for operand, part in zip(self.args, results, strict=True):
+            if part is not None and isinstance(operand, Node):
+                give(operand, part)
 
     def push(self, tangents: dict[Node, Any]) -> Any:
         """The primitive, applied."""
@@ -199,11 +196,11 @@ class Projected(Node):
         """All results together."""
         return iter((self.source,))
 
-    def pull(self, ct: Any, eager: bool) -> list[tuple[Node, Any]]:
+    def pull(self, ct: Any, eager: bool, give: Give) -> None:
         """The cotangent in its place among the results'."""
         cts = [None] * len(self.source.aval)
         cts[self.index] = ct
-        return [(self.source, cts)]
+        give(self.source, cts)
 
     def push(self, tangents: dict[Node, Any]) -> Any:
         """This one of the results."""
@@ -290,12 +287,39 @@ class LinearizeTracer(Tracer):
         """What is known of the primal."""
         return aval_of(self.primal)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the primal's axes."""
+        primal = self.primal
+        return () if type(primal) in PYTHON_SCALARS else primal.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The primal's dtype."""
+        primal = self.primal
+        return aval_of(primal).dtype if type(primal) in PYTHON_SCALARS else primal.dtype
+
     def concrete(self) -> Any:
         """The primal's number, where there is one."""
         return self.primal.concrete() if isinstance(self.primal, Tracer) else self.primal
 
 
 register_tracer(LinearizeTracer)
+
+
+def _tangent_aval(out: Any) -> Any:
+    """The aval of a differentiable output's tangent: of a tracer's the one that it has already."""
+    kind = type(out)
+    if kind is LinearizeTracer:
+        return out.node.aval
+    return _SCALAR_AVALS.get(kind) or aval_of(out)
+
+
+def _factor(partial: Any, out: Any, primals: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """What a tangent is multiplied by, now or when it is needed; None for one."""
+    if type(partial) is int:
+        return None if partial == 1 else partial
+    return partial.of((out, *primals), params)
 
 
 class LinearizeTrace(Trace):
@@ -320,29 +344,46 @@ class LinearizeTrace(Trace):
         else:
             return self.parent.process(primitive, args, params)  # type: ignore[union-attr]
         if primitive.partials is not None:
-            return under(self.parent, self._scaled, primitive, args, params)  # type: ignore[arg-type]
+            return self._scaled(primitive, args, params)
+        if primitive.multilinear:
+            return self._multilinear(primitive, args, params)
         return self._by_rule(primitive, args, params)
 
     def _scaled(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        primals, nodes = [], []
-        for a in args:
-            mine = type(a) is LinearizeTracer and a.trace is self
-            primals.append(a.primal if mine else a)
-            nodes.append(a.node if mine else None)
-        out = self.parent.process(primitive, tuple(primals), params)  # type: ignore[union-attr]
-        terms: list[tuple[Node, Any]] = []
-        for node, partial in zip(nodes, primitive.partials, strict=True):  # type: ignore[arg-type]
-            if node is None or partial is None:
-                continue
-            if type(partial) is not int:
-                partial = partial.of((out, *primals), params)
-            elif partial == 1:
-                partial = None
-            terms.append((node, partial))
+        primals = tuple([a.primal if self._owns(a) else a for a in args])
+        out = self.parent.process(primitive, primals, params)  # type: ignore[union-attr]
+        terms = [
+            (a.node, _factor(partial, out, primals, params))
+            for a, partial in zip(args, primitive.partials, strict=True)  # type: ignore[arg-type]
+            if partial is not None and self._owns(a)
+        ]
         if not terms:
             return out
-        aval = _SCALAR_AVALS.get(type(out)) or aval_of(out)
-        return LinearizeTracer(self, out, Combined(aval, tuple(terms)))
+        return LinearizeTracer(self, out, Combined(_tangent_aval(out), terms))
+
+    def _owns(self, value: Any) -> bool:
+        return type(value) is LinearizeTracer and value.trace is self
+
+    def _multilinear(
+        self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]
+    ) -> Any:
+        primals, active = list(args), []
+        for i, a in enumerate(args):
+            if self._owns(a):
+                primals[i] = a.primal
+                active.append((i, a.node))
+        out = self.parent.process(primitive, tuple(primals), params)  # type: ignore[union-attr]
+        aval = _tangent_aval(out)
+        if aval.dtype.kind not in "fc":
+            return out
+        nodes: list[Node] = []
+        for i, node in active:
+            operands = primals.copy()
+            operands[i] = node
+            nodes.append(Applied(aval, primitive, tuple(operands), params))
+        if len(nodes) == 1:
+            return LinearizeTracer(self, out, nodes[0])
+        return LinearizeTracer(self, out, Combined(aval, [(n, None) for n in nodes]))
 
     def _by_rule(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         rule = primitive.linearize or primitive.jvp
@@ -427,8 +468,7 @@ def backward(
         if type(node) is Node:
             found[node] = ct
             continue
-        for operand, part in node.pull(ct, on_ground and type(ct) in types):
-            give(operand, part)
+        node.pull(ct, on_ground and type(ct) in types, give)
         if consume:
             node.release()
     return [None if node is None else found.get(node) for node in inputs]
