@@ -196,7 +196,7 @@ def launch(
     """
     args = tuple(args)
     for position, x in enumerate(args):
-        if not isinstance(x, np.generic) and not getattr(x, "flags", None):
+        if not hasattr(x, "flags"):
             raise KernelError(
                 f"[{function}] got {x!r} as argument {position}, wanted a CuPy array or a NumPy "
                 "scalar: give a number the parameter's type, such as np.uint64(3)"

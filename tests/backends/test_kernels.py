@@ -1,7 +1,9 @@
 """Compiling, caching, registering and launching CUDA kernels; what needs a GPU is marked so."""
 
+import importlib
 import importlib.util
 import os
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import fxad.ops
 from fxad.backends import kernels
 from fxad.core.aval import ShapedArray
 from fxad.errors import DeviceError, KernelError, MissingDependencyError
@@ -201,6 +204,8 @@ def test_the_cache_directory(monkeypatch, tmp_path):
 
 
 def test_every_registered_kernel_has_a_file_and_every_file_a_registration():
+    for module in pkgutil.iter_modules(fxad.ops.__path__, "fxad.ops."):
+        importlib.import_module(module.name)
     named = {r.kernel for found in kernels.registrations().values() for r in found}
     assert named == {path.stem for path in kernels.kernel_folder().glob("*.cu")}
 

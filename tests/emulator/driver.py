@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -11,6 +12,7 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -128,7 +130,7 @@ _one_launch = threading.Lock()
 
 def available():
     """Whether there is a compiler to build kernels with."""
-    return shutil.which("g++") is not None
+    return sys.platform == "linux" and shutil.which("g++") is not None
 
 
 @functools.cache
@@ -214,13 +216,23 @@ def _build(source, names, sanitize, options):
         flags += ["-DEMULATOR_NVIDIA_HEADERS", f"-isystem{nvidia_include()}"]
     shim = [path.read_text() for path in sorted(INCLUDE.iterdir())]
     key = hashlib.sha256(repr((source, names, flags, shim, _MAIN)).encode()).hexdigest()[:32]
-    binary = cache_directory() / "emulator" / f"{source.name}-{key}{'' if sanitize else '.so'}"
+    binary = _folder() / f"{source.name}-{key}{'' if sanitize else '.so'}"
     if not binary.exists():
-        binary.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=binary.parent) as folder:
             built = _compile(Path(folder), source, names, flags)
             os.replace(built, binary)
     return str(binary)
+
+
+def _folder():
+    """Where binaries are kept: beside other compiled code, or where that cannot be written."""
+    for parent in (cache_directory(), Path(tempfile.gettempdir()) / "fxad"):
+        folder = parent / "emulator"
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                return folder
+    raise EmulatorError(f"the emulator can write neither to {cache_directory()} nor to {folder}")
 
 
 def _compile(folder, source, names, flags):
