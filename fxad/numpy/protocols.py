@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+import fxad.numpy.cupy_protocol
 import fxad.numpy.methods
 import fxad.numpy.operators
 import fxad.numpy.ufuncs as ufuncs

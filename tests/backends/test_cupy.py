@@ -10,11 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fxad
 import fxad.dlpack
 from fxad import backends, config
 from fxad.backends import Device, kernels
 from fxad.backends.numpy import xp as host
-from fxad.errors import ArgumentTypeError, DeviceError, HostFallbackWarning
+from fxad.errors import (
+    ArgumentTypeError,
+    DeviceError,
+    HostFallbackWarning,
+    TracerArrayConversionError,
+    TracerAssignmentError,
+)
 from tests.conftest import NO_GPU
 
 cp = pytest.importorskip("cupy")
@@ -213,6 +220,63 @@ def test_functions_that_cupy_lacks_are_host_calls():
 def test_counting_gpus_without_one():
     assert backend.count() == 0
     assert backends.devices("gpu") == []
+
+
+# Without a GPU: CuPy's operators and functions beside tracers, staged so that nothing is computed
+
+
+def staged(function, shape=(3,)):
+    """The names of the operations that a function of one tracer consists of."""
+    text = str(fxad.make_jaxpr(function)(np.ones(shape, np.float32)))
+    return re.findall(r"= ([\w]+)", text)
+
+
+def in_place(x):
+    a = fake()
+    a += x
+    return a
+
+
+@pytest.mark.parametrize(
+    ("symbol", "name"),
+    {
+        "+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow", "//": "floor_divide",
+        "%": "remainder", "@": "dot_general", "<": "lt", "<=": "le", ">": "gt", ">=": "ge",
+        "==": "eq", "!=": "ne",
+    }.items(),
+)  # fmt: skip
+def test_operators_of_cupy_arrays_defer_to_tracers(symbol, name):
+    function = eval(f"lambda a, b: a {symbol} b")
+    assert staged(lambda x: function(fake(), x)) == [name]
+    assert staged(lambda x: function(x, fake())) == [name]
+
+
+def test_cupys_functions_take_tracers():
+    assert staged(cp.sin) == ["sin"]
+    assert staged(lambda x: cp.add(fake(), x)) == ["add"]
+    assert staged(lambda x: cp.divide(x, 2)) == ["div"]
+    assert staged(lambda x: backend.special.gammaln(x)) == ["lgamma"]
+    assert staged(lambda x: backend.special.erf(x)) == ["erf"]
+    assert staged(lambda x: backend.special.log1p(x)) == ["log1p"]
+    assert staged(cp.sum) == ["reduce_sum"]
+    assert staged(lambda x: cp.max(x, axis=0)) == ["reduce_max"]
+    assert staged(lambda x: cp.dot(x, fake())) == ["dot_general"]
+    assert staged(lambda x: cp.reshape(x, (3, 1))) == ["reshape"]
+    assert staged(lambda x: np.concatenate([fake(), x])) == ["concatenate"]
+
+
+def test_cupys_in_place_operators_are_refused():
+    with pytest.raises(TracerAssignmentError, match=r"(?s)\[cupy_add\].*test_cupy.py:.*a \+= x"):
+        staged(in_place)
+    with pytest.raises(TracerAssignmentError):
+        staged(lambda x: cp.add(x, x, out=fake()))
+    with pytest.raises(TracerArrayConversionError):
+        staged(lambda x: fake().__setitem__(0, x[0]))
+
+
+def test_unknown_kernels_are_refused():
+    with pytest.raises(ArgumentTypeError, match=r"\[cupyx_scipy_special_j0\]"):
+        staged(lambda x: backend.special.j0(x))
 
 
 # With a GPU: values against NumPy's
