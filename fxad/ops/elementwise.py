@@ -60,7 +60,11 @@ neg_p: Primitive = unary(
     ufunc=np.negative,
 )
 floor_divide_p: Primitive = elementwise(
-    "floor_divide", impl=lambda xp, x, y: x // y, keeps_weak=True, scalar="floor_divide", flops=4
+    "floor_divide",
+    impl=lambda xp, x, y: xp.floor_divide(x, y),
+    keeps_weak=True,
+    scalar="floor_divide",
+    flops=4,
 )
 remainder_p: Primitive = elementwise(
     "remainder",
