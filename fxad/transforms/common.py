@@ -14,7 +14,7 @@ from fxad.backends.pool import Buffer
 from fxad.core.aval import PYTHON_SCALARS, aval_of, describe, is_value, weak_dtype
 from fxad.core.source import error
 from fxad.core.staging import check_output
-from fxad.core.trace import EVAL, Tracer, current_trace
+from fxad.core.trace import EVAL, Tracer, current_trace, leaked
 from fxad.errors import ArgumentTypeError, ArgumentValueError, StructureError
 
 
@@ -24,6 +24,8 @@ def flatten_inputs(transformation: str, args: Any) -> tuple[list[Any], Any]:
     for leaf in leaves:
         if not is_value(leaf):
             _refuse_leaf(transformation, args)
+        if isinstance(leaf, Tracer) and not leaf.trace.alive:
+            raise leaked(transformation, leaf)
     return leaves, structure
 
 
@@ -47,23 +49,38 @@ def flatten_outputs(transformation: str, out: Any) -> tuple[list[Any], Any]:
     return leaves, structure
 
 
-def own(outputs: Sequence[Any], inputs: Sequence[Any] = ()) -> list[Any]:
+def own(outputs: Sequence[Any], inputs: Sequence[Any] = (), held: bool = False) -> list[Any]:
     """Outputs that are the user's own arrays: writable, no alias of inputs or of one another.
 
-    Inside an enclosing transformation nothing is copied: its own end will do it.
+    Inside an enclosing transformation nothing is copied: its own end will do it. ``held`` says
+    that something else (a tape) may hold outputs: those that nothing but ``outputs`` refers to
+    are not copied.
     """
     if current_trace() is not EVAL:
         return list(outputs)
     taken = {id(x) for x in inputs}
     owned = []
     for x in outputs:
-        if type(x) in PYTHON_SCALARS:
-            x = weak_dtype(type(x)).type(x)
-        elif id(x) in taken or (not isinstance(x, np.generic) and _is_borrowed(x)):
-            x = x.copy() if hasattr(x, "copy") else x
-        taken.add(id(x))
+        kind = type(x)
+        if kind in PYTHON_SCALARS:
+            x = weak_dtype(kind).type(x)
+        elif kind is not np.float64 and not isinstance(x, np.generic | Tracer):
+            if id(x) in taken or (held and getrefcount(x) > _LISTED) or _is_borrowed(x):
+                x = x.copy()
+            taken.add(id(x))
         owned.append(x)
     return owned
+
+
+def _count_listed() -> int:
+    values = [object()]
+    for x in values:
+        return getrefcount(x)
+    raise AssertionError
+
+
+#: What ``own`` counts for an output that only the list of outputs refers to.
+_LISTED = _count_listed()
 
 
 def _is_borrowed(x: Any) -> bool:
@@ -108,6 +125,8 @@ def normalize_argnums(
     transformation: str, argnums: int | Sequence[int], count: int
 ) -> tuple[tuple[int, ...], bool]:
     """The positions that ``argnums`` names, non-negative, and whether it named only one."""
+    if type(argnums) is int and 0 <= argnums < count:
+        return (argnums,), True
     single = not isinstance(argnums, tuple | list)
     numbers = (argnums,) if single else tuple(argnums)  # type: ignore[arg-type]
     out = []

@@ -37,20 +37,27 @@ from fxad.transforms.tape import (
 
 
 class _Linearized:
-    """A function that has been run once: its outputs, and the tape of its derivative."""
+    """A function that has been run once: its outputs, and the tape of its derivative.
+
+    Args:
+      transformation: the name for messages.
+      fun: a function of one pytree.
+      point: that pytree.
+      has_aux: whether ``fun`` returns a pair ``(output, aux)``.
+    """
 
     def __init__(
-        self, transformation: str, fun: Callable[..., Any], primals: Any, has_aux: bool
+        self, transformation: str, fun: Callable[[Any], Any], point: Any, has_aux: bool
     ) -> None:
-        check_callable(transformation, fun)
         self.transformation = transformation
-        self.primals, self.in_structure = flatten_inputs(transformation, primals)
+        self.primals, self.in_structure = flatten_inputs(transformation, point)
+        self.in_avals = [aval_of(p) for p in self.primals]
         aux_leaves: list[Any] = []
         aux_structure: Any = None
 
         def flat_fun(*args: Any) -> list[Any]:
             nonlocal aux_leaves, aux_structure
-            out = fun(*tree.unflatten(self.in_structure, args))
+            out = fun(tree.unflatten(self.in_structure, args))
             if has_aux:
                 out, aux = unpack_aux(transformation, out)
                 aux_leaves, aux_structure = tree.flatten(aux)
@@ -58,20 +65,21 @@ class _Linearized:
             self.count = len(leaves)
             return leaves + aux_leaves
 
-        wanted = [True] * len(self.primals)
-        outs, nodes, self.in_nodes = linearize_flat(flat_fun, self.primals, wanted)
+        outs, nodes, self.in_nodes = linearize_flat(
+            flat_fun, self.primals, self.in_avals, transformation
+        )
         self.outs, self.out_nodes = outs[: self.count], nodes[: self.count]
         self.aux = tree.unflatten(aux_structure, outs[self.count :]) if has_aux else None
         self.out_avals = [aval_of(y) for y in self.outs]
-        self.fingerprints = _fingerprints(self.primals)
+        self.fingerprints = _fingerprints(self.primals) if config.check_mutation else None
 
-    def out(self) -> Any:
-        """The function's output, as the user's own arrays."""
-        return tree.unflatten(self.out_structure, own(self.outs, self.primals))
+    def out(self, tape_lives: bool = True) -> Any:
+        """The function's output, as the user's own arrays: the tape may hold the very same."""
+        return tree.unflatten(self.out_structure, own(self.outs, self.primals, tape_lives))
 
     def pull(self, cotangents: Sequence[Any], consume: bool = False) -> list[Any]:
         """Cotangents of the inputs, one for each leaf, as the user's own arrays."""
-        if self.fingerprints != _fingerprints(self.primals):
+        if self.fingerprints is not None and self.fingerprints != _fingerprints(self.primals):
             raise error(
                 InputMutatedError,
                 self.transformation,
@@ -80,15 +88,12 @@ class _Linearized:
                 "Change a copy, or call the derivative first.",
             )
         cts = backward(self.out_nodes, cotangents, self.in_nodes, consume)
-        full = [
-            _restore(instantiate(ct, p), p) for ct, p in zip(cts, self.primals, strict=True)
-        ]
-        return own(full, [*self.primals, *cotangents])
+        for i, p in enumerate(self.primals):
+            cts[i] = _restore(instantiate(cts[i], p), p)
+        return own(cts, [*self.primals, *cotangents])
 
 
-def _fingerprints(arrays: Sequence[Any]) -> list[int] | None:
-    if not config.check_mutation:
-        return None
+def _fingerprints(arrays: Sequence[Any]) -> list[int]:
     return [hash(np.asarray(a).tobytes()) for a in arrays if isinstance(a, np.ndarray)]
 
 
@@ -124,7 +129,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
       >>> dw.tolist()
       [[1.0, 1.0], [1.0, 1.0]]
     """
-    run = _Linearized("vjp", fun, primals, has_aux)
+    check_callable("vjp", fun)
+    run = _Linearized("vjp", lambda args: fun(*args), primals, has_aux)
 
     def pullback(ct: Any) -> Any:
         template = tree.unflatten(run.out_structure, run.out_avals)
@@ -169,7 +175,8 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
       >>> float(y), float(push(1.0)), float(push(2.0))
       (9.0, 6.0, 12.0)
     """
-    run = _Linearized("linearize", fun, primals, has_aux)
+    check_callable("linearize", fun)
+    run = _Linearized("linearize", lambda args: fun(*args), primals, has_aux)
     force_factors(run.out_nodes)
     closed, residuals = tape_jaxpr(run.in_nodes, run.out_nodes)
 
@@ -225,10 +232,13 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
             )
 
     def transposed(ct: Any) -> Any:
-        tape = TapeTrace(current_trace())
+        tape = TapeTrace(current_trace(), "linear_transpose")
         inputs = [tape.input(aval) for aval in avals]
-        out = within(tape, lambda: fun(*tree.unflatten(structure, inputs)))
-        outs, out_structure = flatten_outputs("linear_transpose", out)
+
+        def body() -> tuple[list[Any], Any]:
+            return flatten_outputs("linear_transpose", fun(*tree.unflatten(structure, inputs)))
+
+        outs, out_structure = within(tape, body)
         nodes = [tape.node_of(y) for y in outs]
         out_avals = [aval_of(y) for y in outs]
         check_structure(
@@ -332,14 +342,19 @@ def _value_and_grad(
 ) -> Callable[..., Any]:
     def both(*args: Any, **kwargs: Any) -> Any:
         numbers, single = normalize_argnums(name, argnums, len(args))
-        selected = tuple(args[n] for n in numbers)
-        run = _Linearized(name, partial_call(fun, args, kwargs, numbers), selected, has_aux)
-        for x in run.primals:
-            _check_input(name, aval_of(x), holomorphic, ints)
+        of_selected = partial_call(fun, args, kwargs, numbers)
+        if single:
+            run = _Linearized(name, of_selected, args[numbers[0]], has_aux)
+        else:
+            selected = tuple(args[n] for n in numbers)
+            run = _Linearized(name, lambda values: of_selected(*values), selected, has_aux)
+        for aval in run.in_avals:
+            if aval.dtype.kind != "f" or holomorphic:
+                _check_input(name, aval, holomorphic, ints)
         seed = _seed(name, run, holomorphic)
-        value = run.out()
+        value = run.out(tape_lives=False)
         grads = tree.unflatten(run.in_structure, run.pull([seed], consume=True))
-        return (value, run.aux) if has_aux else value, grads[0] if single else grads
+        return (value, run.aux) if has_aux else value, grads
 
     return both
 
@@ -362,9 +377,12 @@ def _check_input(name: str, aval: ShapedArray, holomorphic: bool, allow_int: boo
         )
 
 
+_NUMBER = tree.structure(0.0)
+
+
 def _seed(name: str, run: _Linearized, holomorphic: bool) -> Any:
     """The cotangent one, for an output that has been checked to be a single number."""
-    if len(run.outs) != 1 or run.out_structure != tree.structure(0.0):
+    if len(run.outs) != 1 or run.out_structure != _NUMBER:
         raise error(
             NonScalarOutputError,
             name,

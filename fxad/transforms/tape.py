@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fxad.backends.pool import Buffer
-from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0, tangent_aval
+from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0
 from fxad.core.jaxpr import ClosedJaxpr, dce_jaxpr
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
@@ -228,8 +228,15 @@ register_tracer(TapeTracer)
 class TapeTrace(Trace):
     """Records what is done to tangents; leaves everything else to its parent."""
 
-    __slots__ = ()
-    transformation = "a derivative rule, whose tangents have no value"
+    __slots__ = ("transformation",)
+
+    def __init__(
+        self,
+        parent: Trace,
+        transformation: str = "a derivative rule, whose tangents have no value",
+    ) -> None:
+        super().__init__(parent)
+        self.transformation = transformation
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Records an application with tangents among its operands."""
@@ -329,12 +336,11 @@ class LinearizeTrace(Trace):
     the ``jvp`` and ``linearize`` rules of the others run on the tape's own tracers.
     """
 
-    __slots__ = ("tape",)
-    transformation = "grad, vjp or linearize"
+    __slots__ = ("tape", "transformation")
 
-    def __init__(self, parent: Trace) -> None:
+    def __init__(self, parent: Trace, transformation: str) -> None:
         super().__init__(parent)
-        self.tape = TapeTrace(parent)
+        self.tape, self.transformation = TapeTrace(parent), transformation
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Runs the primals and records the tangents."""
@@ -410,17 +416,18 @@ class LinearizeTrace(Trace):
 
 
 def linearize_flat(
-    fun: Callable[..., Sequence[Any]], primals: Sequence[Any], wanted: Sequence[bool]
+    fun: Callable[..., Sequence[Any]],
+    primals: Sequence[Any],
+    avals: Sequence[ShapedArray | None],
+    transformation: str = "linearize",
 ) -> tuple[list[Any], list[Node | None], list[Node | None]]:
-    """Runs a function and records its derivative.
+    """Runs a function and records its derivative by the inputs that have an aval given.
 
-    Returns the outputs, and the tape's nodes of the outputs' and of the wanted inputs' tangents.
+    Returns the outputs, and the tape's nodes of the outputs' and of those inputs' tangents; a
+    node of None stands for no tangent.
     """
-    trace = LinearizeTrace(current_trace())
-    avals = [tangent_aval(aval_of(p)) for p in primals]
-    nodes = [
-        Node(a) if w and a.dtype != float0 else None for a, w in zip(avals, wanted, strict=True)
-    ]
+    trace = LinearizeTrace(current_trace(), transformation)
+    nodes = [Node(a) if a is not None and a.dtype.kind in "fc" else None for a in avals]
     args = [
         p if n is None else LinearizeTracer(trace, p, n)
         for p, n in zip(primals, nodes, strict=True)
@@ -565,7 +572,8 @@ def linearize_jaxpr(
     primals = [trace.argument(aval) for aval in closed.in_avals]
 
     def body() -> tuple[ClosedJaxpr, ClosedJaxpr, list[bool]]:
-        outs, out_nodes, in_nodes = linearize_flat(closed, primals, nonzero)
+        avals = [a if n else None for a, n in zip(closed.in_avals, nonzero, strict=True)]
+        outs, out_nodes, in_nodes = linearize_flat(closed, primals, avals)
         jaxpr, residuals = tape_jaxpr(in_nodes, out_nodes)
         forward = trace.finish(primals, outs + residuals)
         return forward, jaxpr, [node is not None for node in out_nodes]
