@@ -142,6 +142,8 @@ def check_output(value: Any, transformation: str) -> None:
             "wanted pytrees of arrays and numbers",
             "Return arrays only; static values can leave the function by a closure.",
         )
+    if isinstance(value, Tracer) and not value.trace.alive:
+        raise leaked(transformation, value)
 
 
 def hoist(closed: ClosedJaxpr) -> tuple[ClosedJaxpr, list[Any]]:
