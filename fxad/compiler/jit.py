@@ -12,6 +12,7 @@ import numpy as np
 
 import fxad.config as config
 import fxad.tree as tree
+from fxad.backends.pool import pool
 from fxad.compiler.program import run
 from fxad.control.call import bind_call, call_primitive
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, describe
@@ -44,7 +45,7 @@ class _Cache(dict[Any, _Traced]):
 
 
 def clear_caches() -> None:
-    """Forgets every traced and compiled program of the process.
+    """Forgets every traced and compiled program, and gives pooled memory back.
 
     Example:
       >>> import fxad
@@ -52,6 +53,7 @@ def clear_caches() -> None:
     """
     for cache in list(_all_caches):
         cache.clear()
+    pool.clear()
 
 
 def trace_function(
