@@ -19,7 +19,7 @@ from fxad.numpy.dispatch import ARRAY, FOREIGN, TRACED, implements, kinds
 from fxad.numpy.nested import NESTED, array_of, operand
 from fxad.ops.base import broadcast_to, convert, dtype_of, reshape, shape_of
 from fxad.ops.base import full as staged_full
-from fxad.ops.shape import copy as copied
+from fxad.ops.identity import copy as copied
 from fxad.ops.transfer import device_put
 from fxad.transforms.jvp import JVPTracer
 from fxad.transforms.vmap import BatchTracer

@@ -13,7 +13,7 @@ import fxad.numpy.products as products
 import fxad.numpy.reductions as reductions
 import fxad.numpy.rounding as rounding
 import fxad.ops.elementwise as ops
-import fxad.ops.shape as shapes
+import fxad.ops.identity as identity
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import TracerAssignmentError
@@ -37,7 +37,7 @@ def _transpose(self: Any, *axes: Any) -> Any:
 def _view(self: Any, dtype: Any = None) -> Any:
     if dtype is None or np.dtype(dtype) == self.dtype:
         return self
-    return shapes.bitcast_convert_type(self, dtype)
+    return identity.bitcast_convert_type(self, dtype)
 
 
 def _flatten(self: Any, order: str = "C") -> Any:

@@ -64,6 +64,7 @@ def _cumulative(
         impl=impl,
         jvp=jvp_rule,
         transpose=None if transpose is None else transpose_rule,
+        multilinear=transpose is not None,
         batch=batch,
         cost=_cost,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fxad.core.aval import DType, Shape, ShapedArray, aval_of, broadcast_shapes, promote
+from fxad.core.aval import Shape, ShapedArray, aval_of, broadcast_shapes, promote
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.trace import is_linear
@@ -422,11 +422,7 @@ def split(x: Any, sizes: Sequence[int], axis: int = 0) -> list[Any]:
     return out
 
 
-# Flip, copy, bits, barrier ---------------------------------------------------------------------
-
-
-def _same(x: ShapedArray, **params: Any) -> ShapedArray:
-    return ShapedArray(x.shape, x.dtype)
+# Flip ------------------------------------------------------------------------------------------
 
 
 def _rev_batch(
@@ -437,7 +433,7 @@ def _rev_batch(
 
 rev_p: Primitive = linear(
     "rev",
-    abstract=_same,
+    abstract=lambda x, *, axes: ShapedArray(x.shape, x.dtype),
     impl=lambda xp, x, *, axes: xp.flip(x, axes),
     transpose=lambda ct, x, *, axes: rev_p.bind(ct, axes=axes),
     batch=_rev_batch,
@@ -448,85 +444,6 @@ def flip(x: Any, axis: Any = None) -> Any:
     """The elements in reverse order along one, some or all axes."""
     axes = normalize_axes("flip", axis, len(shape_of(x)))
     return rev_p.bind(x, axes=axes) if axes else x
-
-
-copy_p: Primitive = linear(
-    "copy",
-    abstract=_same,
-    impl=lambda xp, x: xp.array(x),
-    transpose=lambda ct, x: ct,
-    batch=lambda size, args, dims: (copy_p.bind(args[0]), dims[0]),
-)
-
-
-def copy(x: Any) -> Any:
-    """The same values in memory of their own."""
-    return copy_p.bind(x)
-
-
-def _bitcast_shape(x: Any, dtype: DType) -> Shape:
-    """As ``lax``: narrower elements become a trailing axis, wider ones take one up."""
-    old, new = x.dtype.itemsize, dtype.itemsize
-    if old == new:
-        return tuple(x.shape)
-    if old > new:
-        return (*x.shape, old // new)
-    if not x.shape or x.shape[-1] * old != new:
-        raise error(
-            ShapeError,
-            "bitcast_convert_type",
-            f"got {x.dtype}{list(x.shape)} for {dtype}, wanted a last axis of {new // old}",
-        )
-    return tuple(x.shape[:-1])
-
-
-def _bitcast_impl(xp: Any, x: Any, *, dtype: DType) -> Any:
-    shape = _bitcast_shape(x, dtype)
-    return xp.ascontiguousarray(x).reshape(-1).view(dtype).reshape(shape)
-
-
-bitcast_convert_type_p: Primitive = Primitive(
-    "bitcast_convert_type",
-    abstract=lambda x, *, dtype: ShapedArray(_bitcast_shape(x, dtype), dtype),
-    impl=_bitcast_impl,
-    jvp=None,
-    batch=lambda size, args, dims, *, dtype: (
-        bitcast_convert_type_p.bind(to_front(args[0], dims[0], size), dtype=dtype),
-        0,
-    ),
-    cost=elements,
-)
-
-
-def bitcast_convert_type(x: Any, dtype: Any) -> Any:
-    """The bits of ``x`` read as another dtype; no derivative."""
-    return bitcast_convert_type_p.bind(x, dtype=np.dtype(dtype))
-
-
-def _barrier(operands: Sequence[Any]) -> list[Any]:
-    """The barrier around those operands that are there."""
-    some = optimization_barrier_p.bind(*(x for x in operands if x is not None))
-    rest = iter(some)
-    return [None if x is None else next(rest) for x in operands]
-
-
-optimization_barrier_p: Primitive = Primitive(
-    "optimization_barrier",
-    abstract=lambda *avals: list(avals),
-    impl=lambda xp, *xs: list(xs),
-    jvp=lambda primals, tangents: (optimization_barrier_p.bind(*primals), _barrier(tangents)),
-    transpose=lambda cts, *args: _barrier(cts),
-    batch=lambda size, args, dims: (optimization_barrier_p.bind(*args), list(dims)),
-    cost=elements,
-    multiple_results=True,
-)
-
-
-def optimization_barrier(operands: Sequence[Any]) -> list[Any]:
-    """The same values, which no pass merges with others or moves computations across."""
-    strong = [convert(x, dtype_of(x)) for x in operands]
-    out: list[Any] = optimization_barrier_p.bind(*strong) if strong else []
-    return out
 
 
 # Compositions of reshape, broadcast and concatenate ---------------------------------------------

@@ -23,8 +23,8 @@ from fxad.ops.elementwise import (
     stop_gradient_p,
     sub,
 )
+from fxad.ops.identity import bitcast_convert_type
 from fxad.ops.random_bits import random_bits, random_split
-from fxad.ops.shape import bitcast_convert_type
 from fxad.random.arguments import Size, choose, float_dtype, one_key, parameter, sample_shape
 
 # Parameters may be NumPy arrays beside a key on a GPU: where they meet the samples, primitives move

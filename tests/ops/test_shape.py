@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fxad.ops.creation as creation
+import fxad.ops.identity as identity
 import fxad.ops.shape as shape
 from fxad.core.aval import aval_of
 from fxad.core.staging import stage
@@ -65,7 +66,7 @@ CASES = {
     "flip": (lambda x: shape.flip(x, (0, -1)), lambda x: np.flip(x, (0, -1)), [(2, 3, 2)]),
     "flip all": (shape.flip, np.flip, [(2, 3)]),
     "flip number": (shape.flip, np.flip, [()]),
-    "copy": (shape.copy, np.copy, [(2, 3)]),
+    "copy": (identity.copy, np.copy, [(2, 3)]),
     "ravel": (shape.ravel, np.ravel, [(2, 3)]),
     "expand_dims": (
         lambda x: shape.expand_dims(x, (0, -1)),
@@ -212,33 +213,35 @@ def test_bitcast_convert_type():
         x = np.arange(8).reshape(2, 2, 2).astype(old)
         x = x % 2 if new == "?" else x
         if new == "?":
-            assert_same(shape.bitcast_convert_type(x, new), x.view(bool))
+            assert_same(identity.bitcast_convert_type(x, new), x.view(bool))
             continue
         wanted = np.asarray(lax.bitcast_convert_type(x, new))
-        assert_same(shape.bitcast_convert_type(x, new), wanted)
-        fun = functools.partial(shape.bitcast_convert_type, dtype=new)
+        assert_same(identity.bitcast_convert_type(x, new), wanted)
+        fun = functools.partial(identity.bitcast_convert_type, dtype=new)
         check_abstract(fun, [x])
         check_vmap(fun, [x])
     transposed = np.arange(6.0).reshape(2, 3).T
-    assert_same(shape.bitcast_convert_type(transposed, "l"), transposed.copy().view("l"))
-    assert_same(grad(lambda x: mul(x, shape.bitcast_convert_type(x, "l")))(0.0), np.float64(0.0))
+    assert_same(identity.bitcast_convert_type(transposed, "l"), transposed.copy().view("l"))
+    assert_same(grad(lambda x: mul(x, identity.bitcast_convert_type(x, "l")))(0.0), np.float64(0.0))
 
 
 def test_optimization_barrier(rng):
     args = arrays(rng, (2, 3), ())
-    assert_same(shape.optimization_barrier(args), args)
-    assert shape.optimization_barrier([]) == []
-    check_op(lambda x, y: shape.optimization_barrier([sin(x), mul(x, y)]), args)
-    check_vmap(lambda x, y: shape.optimization_barrier([sin(x), mul(x, y)]), args)
-    check_vmap(lambda x, y: shape.optimization_barrier([x, y]), args)
-    assert_same(grad(lambda x, y: shape.optimization_barrier([x, y])[0])(2.0, 3.0), np.float64(1.0))
-    (out,) = shape.optimization_barrier([2.0])
+    assert_same(identity.optimization_barrier(args), args)
+    assert identity.optimization_barrier([]) == []
+    check_op(lambda x, y: identity.optimization_barrier([sin(x), mul(x, y)]), args)
+    check_vmap(lambda x, y: identity.optimization_barrier([sin(x), mul(x, y)]), args)
+    check_vmap(lambda x, y: identity.optimization_barrier([x, y]), args)
+    assert_same(
+        grad(lambda x, y: identity.optimization_barrier([x, y])[0])(2.0, 3.0), np.float64(1.0)
+    )
+    (out,) = identity.optimization_barrier([2.0])
     assert out.dtype == np.float64
 
 
 def test_copy_owns_its_memory():
     x = np.zeros(3)
-    assert not np.shares_memory(shape.copy(x), x)
+    assert not np.shares_memory(identity.copy(x), x)
 
 
 @pytest.mark.parametrize("dtype", "bIefdD")
@@ -307,7 +310,11 @@ def test_creation_within_a_transformation():
         (lambda x: shape.roll(x, 1, 2), ArgumentValueError, r"\[roll\] got axis 2"),
         (lambda x: shape.tile(x, -1), ArgumentValueError, r"\[tile\] got reps=\(-1,\)"),
         (lambda x: shape.repeat(x, -1), ArgumentValueError, r"\[repeat\] got repeats=-1"),
-        (lambda x: shape.bitcast_convert_type(x.astype("I"), "d"), ShapeError, r"a last axis of 2"),
+        (
+            lambda x: identity.bitcast_convert_type(x.astype("I"), "d"),
+            ShapeError,
+            r"a last axis of 2",
+        ),
         (lambda x: creation.arange(1j), ArgumentTypeError, r"\[arange\].*wanted real numbers"),
         (
             lambda x: creation.arange(1, 2, 0),
