@@ -17,7 +17,7 @@ from fxad.core.jaxpr import ClosedJaxpr, execute
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.staging import hoist, stage
-from fxad.core.trace import current_trace, is_linear, within
+from fxad.core.trace import Tracer, current_trace, is_linear, within
 from fxad.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -27,15 +27,29 @@ from fxad.errors import (
 )
 from fxad.ops.base import convert, reduce_sum, shape_of, to_front, zeros_like
 from fxad.transforms.common import check_callable, flatten_outputs
-from fxad.transforms.jvp import instantiate, jvp_flat
-from fxad.transforms.tape import TapeTrace, backward
-from fxad.transforms.vmap import batch_flat
+from fxad.transforms.jvp import JVPTracer, instantiate, jvp_flat
+from fxad.transforms.tape import LinearizeTracer, TapeTrace, TapeTracer, backward
+from fxad.transforms.vmap import BatchTracer, batch_flat
 
 Flat = Callable[..., Sequence[Any]]
 
 
 def _call(fun: Flat, args: Sequence[Any]) -> Sequence[Any]:
     return execute(fun, *args) if isinstance(fun, ClosedJaxpr) else fun(*args)
+
+
+def _impl(xp: Any, *args: Any, fun: Flat, name: str, **params: Any) -> list[Any]:
+    outs = list(_call(fun, args))
+    if any(map(_has_tangent, outs)):
+        raise _closed_over(name)
+    return outs
+
+
+def _has_tangent(value: Any) -> bool:
+    """Whether a result of a function at plain values is differentiated: by what it closes over."""
+    while isinstance(value, BatchTracer):
+        value = value.value
+    return isinstance(value, JVPTracer | LinearizeTracer | TapeTracer)
 
 
 def _all_front(size: int, outs: Sequence[Any], dims: Sequence[int | None]) -> list[Any]:
@@ -64,6 +78,11 @@ def _stage(primitive: Primitive, guard: Guard) -> Any:
         if not isinstance(fun, ClosedJaxpr):
             closed, consts = hoist(stage(fun, [aval_of(a) for a in args], trace.transformation))
             params = guard(params["name"], len(consts), params)
+            below = set(trace.ancestors())
+            if any(isinstance(c, Tracer) and c.trace not in below for c in consts):
+                # Values of traces above this one: they see the call if it has them as arguments.
+                again: list[Any] = primitive.bind(*consts, *args, **{**params, "fun": closed})
+                return again
         atoms = [trace.atom(a, primitive.name) for a in (*consts, *args)]
         outs: list[Any] = trace.emit(primitive, atoms, {**params, "fun": closed}, closed.out_avals)
         return outs
@@ -75,10 +94,18 @@ def _closed_over(name: str) -> UnexpectedTracerError:
     return error(
         UnexpectedTracerError,
         name,
-        "got a derivative with respect to a value that the function closes over, "
+        "got a derivative of a function that closes over a traced value, "
         "which its custom rule does not know",
         "Pass the value to the function as an argument of its own.",
     )
+
+
+def _ruled(name: str, rule: Callable[..., Any], *args: Any) -> Any:
+    """Calls a user's rule long after it was traced: tracers that it closes over are gone."""
+    try:
+        return rule(*args)
+    except UnexpectedTracerError as e:
+        raise _closed_over(name) from e
 
 
 # custom_jvp ------------------------------------------------------------------------------------
@@ -121,7 +148,7 @@ def _guard_jvp(name: str, count: int, params: dict[str, Any]) -> dict[str, Any]:
     def guarded(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
         if any(t is not None and _is_nonzero(t) for t in tangents[:count]):
             raise _closed_over(name)
-        return rule(primals[count:], tangents[count:])
+        return _ruled(name, rule, primals[count:], tangents[count:])
 
     return {**params, "rule": guarded} if count else params
 
@@ -134,7 +161,7 @@ def _is_nonzero(tangent: Any) -> bool:
 custom_jvp_p = Primitive(
     "custom_jvp_call",
     abstract=_abstract,
-    impl=lambda xp, *args, fun, **params: list(_call(fun, args)),
+    impl=_impl,
     jvp=_jvp_of_custom_jvp,
     batch=_batch_of_custom_jvp,
     cost=_cost,
@@ -414,10 +441,10 @@ def _guard_vjp(name: str, count: int, params: dict[str, Any]) -> dict[str, Any]:
     fwd, bwd = params["fwd"], params["bwd"]
 
     def guarded_fwd(*args: Any) -> Any:
-        return fwd(*args[count:])
+        return _ruled(name, fwd, *args[count:])
 
     def guarded_bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
-        return [None] * count + list(bwd(residuals, cts))
+        return [None] * count + list(_ruled(name, bwd, residuals, cts))
 
     return {**params, "fwd": guarded_fwd, "bwd": guarded_bwd} if count else params
 
@@ -425,7 +452,7 @@ def _guard_vjp(name: str, count: int, params: dict[str, Any]) -> dict[str, Any]:
 custom_vjp_p = Primitive(
     "custom_vjp_call",
     abstract=_abstract,
-    impl=lambda xp, *args, fun, **params: list(_call(fun, args)),
+    impl=_impl,
     jvp=_jvp_of_custom_vjp,
     batch=_batch_of_custom_vjp,
     cost=_cost,

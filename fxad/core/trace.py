@@ -244,8 +244,10 @@ class EvalTrace(Trace):
                 return self.compute_large(primitive.ufunc, args)
             return primitive.impl(xp, *args, **params)
         except (ValueError, TypeError, IndexError):
-            # The abstract rule knows better words for a misfit than the array library.
-            primitive.abstract(*map(aval_of, args), **params)
+            # The abstract rule knows better words for a misfit than the array library; what a
+            # user's own function raises stays as it is.
+            if primitive.stage is None:
+                primitive.abstract(*map(aval_of, args), **params)
             raise
 
     def home(self, args: tuple[Any, ...], operation: str) -> tuple[Any, tuple[Any, ...]]:
