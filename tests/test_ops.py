@@ -352,10 +352,10 @@ def batches(
     info: OpInfo, dtype: Any, seed: int, size: int = 2
 ) -> list[tuple[SampleInput, list[list[Any]]]]:
     """Each sample with ``size`` draws of its leaves, all of which lie in the domain."""
-    draws = [list(info.samples(np.random.default_rng((seed, i)), np.dtype(dtype))) for i in range(size)]
-    return [
-        (same[0], [tree.leaves(s.args) for s in same]) for same in zip(*draws, strict=True)
+    draws = [
+        list(info.samples(np.random.default_rng((seed, i)), np.dtype(dtype))) for i in range(size)
     ]
+    return [(same[0], [tree.leaves(s.args) for s in same]) for same in zip(*draws, strict=True)]
 
 
 def batch_axes(leaves: Sequence[Any], rng: np.random.Generator) -> list[tuple[Any, ...]]:
@@ -373,9 +373,7 @@ def stacked(draws: Sequence[Sequence[Any]], dims: Sequence[Any]) -> tuple[list[A
         column[0] if d is None else np.stack(column, axis=d)
         for column, d in zip(zip(*draws, strict=True), dims, strict=True)
     ]
-    rows = [
-        [draws[0][j] if d is None else row[j] for j, d in enumerate(dims)] for row in draws
-    ]
+    rows = [[draws[0][j] if d is None else row[j] for j, d in enumerate(dims)] for row in draws]
     return whole, rows
 
 
@@ -383,7 +381,7 @@ def row(outs: Sequence[Any], i: int) -> list[Any]:
     return [np.asarray(y)[i] for y in outs]
 
 
-@each_dtype(STAGED, lambda info: (info.differentiable_dtypes() or info.dtypes[:1]))
+@each_dtype(STAGED, lambda info: info.differentiable_dtypes() or info.dtypes[:1])
 def test_vmap(info, dtype, rng):
     """Over every axis of every operand, a batch is a loop over its examples."""
     for sample, draws in batches(info, dtype, 1):
@@ -439,7 +437,7 @@ def _compare_batched(
         for i, wanted in enumerate(loop):
             assert_close(row(outs, i), wanted, info)
     mapped, xs = of_inexact(fxad.vmap(flat, in_axes=tuple(dims)), whole)
-    out, pullback = fxad.vjp(mapped, *xs)
+    _, pullback = fxad.vjp(mapped, *xs)
     one_row = tree.leaves(flat(*rows[0]))
     cts = directions([y for y in one_row if inexact(y)])
     back = pullback([np.stack([ct] * len(rows)) for ct in cts])
@@ -470,7 +468,9 @@ def test_jit_of_derivatives_and_derivatives_of_jit(info, rng):
                 continue
             compiled = fxad.jit(fun)
             wanted = list(pulled(fun, xs))
-            assert_close(fxad.jit(lambda *args, fun=fun: list(pulled(fun, args)))(*xs), wanted, info)
+            assert_close(
+                fxad.jit(lambda *args, fun=fun: list(pulled(fun, args)))(*xs), wanted, info
+            )
             assert_close(list(pulled(compiled, xs)), wanted, info)
             assert_close(pushed(compiled, xs), pushed(fun, xs), info)
 
@@ -478,9 +478,7 @@ def test_jit_of_derivatives_and_derivatives_of_jit(info, rng):
 # Errors ----------------------------------------------------------------------------------------
 
 
-ERRORS = [
-    (info, i) for info in INFOS for i in range(len(list(info.errors())))
-]
+ERRORS = [(info, i) for info in INFOS for i in range(len(list(info.errors())))]
 
 
 @pytest.mark.parametrize(("info", "number"), ERRORS, ids=str)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import operator
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
+import fxad.config as config
 from fxad.core.aval import (
     PYTHON_SCALARS,
     DType,
@@ -295,10 +299,46 @@ def under(trace: Trace, function: Callable[..., T], /, *args: Any, **kwargs: Any
 
 def within(trace: Trace, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """Runs a user's function under a new trace and ends the trace's life after it."""
+    before = _holders(trace) if config.checking_leaks else None
     try:
-        return under(trace, function, *args, **kwargs)
+        out = under(trace, function, *args, **kwargs)
     finally:
         trace.alive = False
+    if before is not None:
+        _check_leaks(trace, before, out)
+    return out
+
+
+def _holders(trace: Trace) -> dict[int, tuple[Tracer, int]]:
+    """The tracers of a trace by identity, each with how many references there are to it."""
+    found = [t for t in gc.get_objects() if issubclass(type(t), Tracer) and t.trace is trace]
+    # Counted beside an object that this function alone refers to.
+    *counts, own = [sys.getrefcount(x) for x in [*found, object()]]
+    return {id(t): (t, n - own - 1) for t, n in zip(found, counts, strict=True)}
+
+
+def _check_leaks(trace: Trace, before: dict[int, tuple[Tracer, int]], out: Any) -> None:
+    """Raises if somebody else than its result holds a tracer that a function has left behind."""
+    returned, pending = Counter[int](), [out]
+    while pending:
+        value = pending.pop()
+        if type(value) in (list, tuple):
+            pending.extend(value)
+        elif isinstance(value, Tracer):
+            returned[id(value)] += 1
+    del value
+    gc.collect()
+    for key, (tracer, count) in _holders(trace).items():
+        # Tracers that were there before are held by ``before`` too.
+        old = before[key][1] + 1 if key in before else 0
+        if count > old + returned[key]:
+            raise error(
+                UnexpectedTracerError,
+                trace.transformation,
+                f"got a function that leaked a {tracer.aval.long_name()}{tracer.origin()}: "
+                "something outside still holds it, wanted a pure function",
+                "Return the value from the transformed function instead of storing it.",
+            )
 
 
 def leaked(operation: str, tracer: Tracer) -> UnexpectedTracerError:

@@ -151,30 +151,34 @@ def jvp(
     check_structure("jvp", "tangents", tuple(tangents), tuple(primals))
     flat_tangents, _ = flatten_inputs("jvp", tuple(tangents))
     checked = [_check_tangent(t, p) for t, p in zip(flat_tangents, flat_primals, strict=True)]
-    store: list[Any] = []
+    out_structure: Any = None
+    aux_structure: Any = None
+    count = 0
 
     def flat_fun(*args: Any) -> list[Any]:
-        out = fun(*tree.unflatten(structure, args))
+        nonlocal out_structure, aux_structure, count
+        out, aux_leaves = fun(*tree.unflatten(structure, args)), []
         if has_aux:
             out, aux = unpack_aux("jvp", out)
-            store.append(aux)
+            aux_leaves, aux_structure = tree.flatten(aux)
         leaves, out_structure = flatten_outputs("jvp", out)
-        store.append(out_structure)
-        return leaves
+        count = len(leaves)
+        return leaves + aux_leaves
 
     trace = JVPTrace(current_trace())
     args = [
         p if t is None else JVPTracer(trace, p, t)
         for p, t in zip(flat_primals, checked, strict=True)
     ]
-    outs = [trace.split(y) for y in within(trace, flat_fun, *args)]
+    results = [trace.split(y) for y in within(trace, flat_fun, *args)]
+    outs = results[:count]
     tangents_out = [instantiate(t, y) for y, t in outs]
     owned = own([y for y, _ in outs] + tangents_out, flat_primals + flat_tangents)
-    out = tree.unflatten(store[-1], owned[: len(outs)])
-    tangent = tree.unflatten(store[-1], owned[len(outs) :])
+    out = tree.unflatten(out_structure, owned[:count])
+    tangent = tree.unflatten(out_structure, owned[count:])
     if not has_aux:
         return out, tangent
-    return out, tangent, tree.map(lambda leaf: trace.split(leaf)[0], store[0])
+    return out, tangent, tree.unflatten(aux_structure, [y for y, _ in results[count:]])
 
 
 def _check_tangent(tangent: Any, primal: Any) -> Any:

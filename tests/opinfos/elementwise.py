@@ -1,6 +1,5 @@
 """Arithmetic, elementary and special functions, comparison, logic, bits."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -119,7 +118,9 @@ ARITHMETIC = (
     binary(ops.mul_p, np.multiply, dtypes=EVERY, linear=(0, 1)),
     binary(ops.div_p, np.true_divide, (WIDE, SIGNED), COMPLEX_TOO, linear=(0,)),
     unary(ops.neg_p, np.negative, dtypes=FIELD, linear=(0,)),
-    binary(ops.floor_divide_p, np.floor_divide, ((2.4, 2.9), (1.0, 1.15)), NUMERIC, order=0, jax=None),
+    binary(
+        ops.floor_divide_p, np.floor_divide, ((2.4, 2.9), (1.0, 1.15)), NUMERIC, order=0, jax=None
+    ),
     binary(ops.remainder_p, np.remainder, ((2.2, 2.8), (-1.9, -1.6)), REAL, jax=None),
     binary(ops.fmod_p, np.fmod, ((-2.8, -2.2), (1.6, 1.9)), REAL),
     binary(ops.pow_p, np.power, (POSITIVE, WIDE), COMPLEX_TOO),
@@ -320,7 +321,9 @@ SELECTION = (
         elementwise=True,
         jax="numpy.where",
         errors=lambda: [
-            ErrorInput((np.array([True, False]), np.ones(3), 1.0), ShapeError, r"\[select_n\].*\(2,\)")
+            ErrorInput(
+                (np.array([True, False]), np.ones(3), 1.0), ShapeError, r"\[select_n\].*\(2,\)"
+            )
         ],
     ),
 )
