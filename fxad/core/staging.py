@@ -26,17 +26,17 @@ from fxad.errors import ArgumentTypeError
 class JaxprTracer(Tracer):
     """A value known by its shape and dtype alone: a variable of the jaxpr being built."""
 
-    __slots__ = ("var", "source")
+    __slots__ = ("variable", "source")
 
     trace: JaxprTrace
 
     def __init__(self, trace: JaxprTrace, var: Var, source: Any) -> None:
-        self.trace, self.var, self.source = trace, var, source
+        self.trace, self.variable, self.source = trace, var, source
 
     @property
     def aval(self) -> ShapedArray:
         """What is known of the value without its numbers."""
-        return self.var.aval
+        return self.variable.aval
 
     def origin(self) -> str:
         """Where the value was made, for messages."""
@@ -89,7 +89,7 @@ class JaxprTrace(Trace):
         """The variable or literal that stands for a value in this jaxpr."""
         kind = type(value)
         if kind is JaxprTracer and value.trace is self:
-            var: Var = value.var
+            var: Var = value.variable
             return var
         if kind in PYTHON_SCALARS or isinstance(value, np.generic):
             return Literal(value)
@@ -104,7 +104,7 @@ class JaxprTrace(Trace):
         """The jaxpr from these arguments to these results, with the constants it closed over."""
         outvars = [self.atom(result) for result in results]
         constvars = [var for var, _ in self.constants.values()]
-        jaxpr = Jaxpr(constvars, [a.var for a in arguments], self.eqns, outvars)
+        jaxpr = Jaxpr(constvars, [a.variable for a in arguments], self.eqns, outvars)
         closed = ClosedJaxpr(jaxpr, [value for _, value in self.constants.values()])
         if config.check_jaxprs:
             check_jaxpr(closed)
