@@ -155,7 +155,7 @@ def _pad_abstract(x: ShapedArray, value: ShapedArray, *, padding: Padding) -> Sh
 
 def _pad_impl(xp: Any, x: Any, value: Any, *, padding: Padding) -> Any:
     shape = _padded(x.shape, padding)
-    if isinstance(value, np.generic) and not value:
+    if isinstance(value, np.generic) and not any(value.tobytes()):  # not for -0.0
         out = xp.zeros(shape, x.dtype)
     else:
         out = xp.empty(shape, x.dtype)

@@ -229,6 +229,22 @@ def test_derivatives(name, rng):
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the mean of nothing
+def test_derivatives_of_nothing(name):
+    fun = DIFFERENTIABLE[name]
+    for shape in [(0, 2, 2), (2, 0, 2), (2, 2, 0)]:
+        x = np.zeros(shape)
+        try:
+            out, pull = vjp(fun, x)
+        except ArgumentValueError:
+            assert name in ("max", "min", "ptp")
+            continue
+        assert_same(pull(out)[0], x)
+        assert_same(jvp(fun, (x,), (x,))[1].shape, out.shape)
+        check_abstract(fun, [x])
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_batches(name, rng):
     check_vmap(DIFFERENTIABLE[name], [rng.normal(size=(2, 3, 2))])
 

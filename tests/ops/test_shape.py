@@ -190,6 +190,7 @@ def test_pad_of_every_small_length():
 
 def test_pad_of_numbers_and_dtypes():
     assert shape.pad(np.float32(2), 0, []) == 2
+    assert np.signbit(shape.pad(np.ones(1), -0.0, [(1, 0, 0)])[0])
     for dtype in DTYPES:
         x = np.ones(2, dtype)
         assert_same(shape.pad(x, 1, [(1, 0, 0)]), np.ones(3, dtype))
