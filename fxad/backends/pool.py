@@ -21,7 +21,10 @@ CAPACITY = 1 << 28
 
 
 class Buffer(np.ndarray[Any, Any]):
-    """Bytes that arrays of the pool are views of."""
+    """Bytes that arrays of the pool are views of.
+
+    It owns its memory: NumPy makes the owner the ``base`` of every view, also of views of views.
+    """
 
 
 def _references(buffers: list[Any], index: int) -> int:
@@ -29,7 +32,7 @@ def _references(buffers: list[Any], index: int) -> int:
 
 
 #: What ``_references`` finds for a buffer that nothing but the pool holds.
-_FREE = _references([np.empty(1, np.uint8).view(Buffer)], 0)
+_FREE = _references([Buffer(1, np.uint8)], 0)
 
 
 class Pool:
@@ -48,7 +51,7 @@ class Pool:
             for i in range(len(buffers)):
                 if _references(buffers, i) == _FREE:
                     return np.ndarray(shape, dtype, buffers[i])
-            fresh = np.empty(nbytes, np.uint8).view(Buffer)
+            fresh = Buffer(nbytes, np.uint8)
             self._keep(buffers, fresh, nbytes)
             return np.ndarray(shape, dtype, fresh)
 

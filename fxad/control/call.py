@@ -13,7 +13,7 @@ from fxad.core.primitive import Primitive
 from fxad.core.staging import hoist, stage
 from fxad.core.trace import is_linear
 from fxad.transforms.jvp import jvp_jaxpr
-from fxad.transforms.tape import linearize_jaxpr, split_jaxpr, transpose_jaxpr
+from fxad.transforms.staged import linearize_jaxpr, split_jaxpr, transpose_jaxpr
 from fxad.transforms.vmap import batch_jaxpr
 
 

@@ -79,7 +79,7 @@ def _stage(primitive: Primitive, guard: Guard) -> Any:
             closed, consts = hoist(stage(fun, [aval_of(a) for a in args], trace.transformation))
             params = guard(params["name"], len(consts), params)
             below = set(trace.ancestors())
-            if any(isinstance(c, Tracer) and c.trace not in below for c in consts):
+            if any(isinstance(c, Tracer) and c._trace not in below for c in consts):
                 # Values of traces above this one: they see the call if it has them as arguments.
                 again: list[Any] = primitive.bind(*consts, *args, **{**params, "fun": closed})
                 return again

@@ -28,10 +28,10 @@ class JaxprTracer(Tracer):
 
     __slots__ = ("variable", "source")
 
-    trace: JaxprTrace
+    _trace: JaxprTrace
 
     def __init__(self, trace: JaxprTrace, var: Var, source: Any) -> None:
-        self.trace, self.variable, self.source = trace, var, source
+        self._trace, self.variable, self.source = trace, var, source
 
     @property
     def aval(self) -> ShapedArray:
@@ -88,12 +88,12 @@ class JaxprTrace(Trace):
     def atom(self, value: Any, operation: str = "jit") -> Atom:
         """The variable or literal that stands for a value in this jaxpr."""
         kind = type(value)
-        if kind is JaxprTracer and value.trace is self:
+        if kind is JaxprTracer and value._trace is self:
             var: Var = value.variable
             return var
         if kind in PYTHON_SCALARS or isinstance(value, np.generic):
             return Literal(value)
-        if isinstance(value, Tracer) and not value.trace.alive:
+        if isinstance(value, Tracer) and not value._trace.alive:
             raise leaked(operation, value)
         found = self.constants.get(id(value))
         if found is None:
@@ -142,7 +142,7 @@ def check_output(value: Any, transformation: str) -> None:
             "wanted pytrees of arrays and numbers",
             "Return arrays only; static values can leave the function by a closure.",
         )
-    if isinstance(value, Tracer) and not value.trace.alive:
+    if isinstance(value, Tracer) and not value._trace.alive:
         raise leaked(transformation, value)
 
 

@@ -69,13 +69,13 @@ class Tracer:
     Operators, ndarray methods and NumPy's protocols are installed from ``fxad.numpy``.
     """
 
-    __slots__ = ("trace", "__weakref__")
+    __slots__ = ("_trace", "__weakref__")
 
     #: Above ndarray and its subclasses, so that their operators defer.
     __array_priority__ = 1000
     __hash__: Any = None
 
-    trace: Trace
+    _trace: Trace
 
     @property
     def aval(self) -> ShapedArray:
@@ -173,7 +173,7 @@ class Tracer:
             kind,
             operation,
             f"got a {self.aval.long_name()} whose value is not known under "
-            f"{self.trace.transformation}{self.origin()}, wanted a concrete value",
+            f"{self._trace.transformation}{self.origin()}, wanted a concrete value",
             "Use fnp.where or lax.cond to choose by value, lax.fori_loop or lax.while_loop to "
             "loop, or mark the argument static with static_argnums.",
         )
@@ -183,7 +183,7 @@ class Tracer:
         raise error(
             TracerArrayConversionError,
             "asarray",
-            f"got a tracer of {self.aval.long_name()} under {self.trace.transformation}"
+            f"got a tracer of {self.aval.long_name()} under {self._trace.transformation}"
             f"{self.origin()}, wanted the numbers of an array",
             "Use the functions of fxad.numpy (fnp.array([...]) takes tracers), or move the "
             "conversion out of the transformed function.",
@@ -311,7 +311,7 @@ def within(trace: Trace, function: Callable[..., T], /, *args: Any, **kwargs: An
 
 def _holders(trace: Trace) -> dict[int, tuple[Tracer, int]]:
     """The tracers of a trace by identity, each with how many references there are to it."""
-    found = [t for t in gc.get_objects() if issubclass(type(t), Tracer) and t.trace is trace]
+    found = [t for t in gc.get_objects() if issubclass(type(t), Tracer) and t._trace is trace]
     # Counted beside an object that this function alone refers to.
     *counts, own = [sys.getrefcount(x) for x in [*found, object()]]
     return {id(t): (t, n - own - 1) for t, n in zip(found, counts, strict=True)}
@@ -343,8 +343,8 @@ def _check_leaks(trace: Trace, before: dict[int, tuple[Tracer, int]], out: Any) 
 
 def leaked(operation: str, tracer: Tracer) -> UnexpectedTracerError:
     """The error for a tracer whose trace is not one of the current ones."""
-    name = tracer.trace.transformation
-    if tracer.trace.alive:
+    name = tracer._trace.transformation
+    if tracer._trace.alive:
         problem = (
             f"got a {tracer.aval.long_name()} traced by an enclosing {name} through a closure "
             "of a function with a rule of its own, wanted it as an argument"

@@ -24,7 +24,7 @@ def flatten_inputs(transformation: str, args: Any) -> tuple[list[Any], Any]:
     for leaf in leaves:
         if not is_value(leaf):
             _refuse_leaf(transformation, args)
-        if isinstance(leaf, Tracer) and not leaf.trace.alive:
+        if isinstance(leaf, Tracer) and not leaf._trace.alive:
             raise leaked(transformation, leaf)
     return leaves, structure
 

@@ -33,7 +33,7 @@ class JVPTracer(Tracer):
     __slots__ = ("primal", "tangent")
 
     def __init__(self, trace: JVPTrace, primal: Any, tangent: Any) -> None:
-        self.trace, self.primal, self.tangent = trace, primal, tangent
+        self._trace, self.primal, self.tangent = trace, primal, tangent
 
     @property
     def aval(self) -> ShapedArray:
@@ -66,7 +66,7 @@ class JVPTrace(Trace):
         tangents: list[Any] = [None] * len(args)
         active = False
         for i, a in enumerate(args):
-            if type(a) is JVPTracer and a.trace is self:
+            if type(a) is JVPTracer and a._trace is self:
                 primals[i], tangents[i] = a.primal, a.tangent
                 active = True
         parent: Any = self.parent
@@ -84,7 +84,7 @@ class JVPTrace(Trace):
 
     def split(self, value: Any) -> tuple[Any, Any]:
         """Primal and tangent of a result; a tangent of None is zero."""
-        if type(value) is JVPTracer and value.trace is self:
+        if type(value) is JVPTracer and value._trace is self:
             return value.primal, value.tangent
         return value, None
 

@@ -27,13 +27,8 @@ from fxad.transforms.common import (
     unpack_aux,
 )
 from fxad.transforms.jvp import instantiate
-from fxad.transforms.tape import (
-    TapeTrace,
-    backward,
-    force_factors,
-    linearize_flat,
-    tape_jaxpr,
-)
+from fxad.transforms.staged import tape_jaxpr
+from fxad.transforms.tape import TapeTrace, backward, force_factors, linearize_flat
 
 
 class _Linearized:
@@ -52,12 +47,11 @@ class _Linearized:
         self.transformation = transformation
         self.primals, self.in_structure = flatten_inputs(transformation, point)
         self.in_avals = [aval_of(p) for p in self.primals]
-        aux_leaves: list[Any] = []
         aux_structure: Any = None
 
         def flat_fun(*args: Any) -> list[Any]:
-            nonlocal aux_leaves, aux_structure
-            out = fun(tree.unflatten(self.in_structure, args))
+            nonlocal aux_structure
+            out, aux_leaves = fun(tree.unflatten(self.in_structure, args)), []
             if has_aux:
                 out, aux = unpack_aux(transformation, out)
                 aux_leaves, aux_structure = tree.flatten(aux)

@@ -34,7 +34,7 @@ class BatchTracer(Tracer):
     __slots__ = ("value", "dim", "_aval")
 
     def __init__(self, trace: BatchTrace, value: Any, dim: int) -> None:
-        self.trace, self.value, self.dim = trace, value, dim
+        self._trace, self.value, self.dim = trace, value, dim
         aval = aval_of(value)
         self._aval = aval.with_shape(aval.shape[:dim] + aval.shape[dim + 1 :])
 
@@ -74,7 +74,7 @@ class BatchTrace(Trace):
         values, dims = list(args), cast(list[int | None], [None] * len(args))
         active = primitive.collective and self.size.name in params["axis_name"]
         for i, a in enumerate(args):
-            if type(a) is BatchTracer and a.trace is self:
+            if type(a) is BatchTracer and a._trace is self:
                 values[i], dims[i] = a.value, a.dim
                 active = True
         parent: Any = self.parent
@@ -89,7 +89,7 @@ class BatchTrace(Trace):
 
     def split(self, value: Any) -> tuple[Any, int | None]:
         """The whole batch of a result and its batch axis; None for one that is the same for all."""
-        if type(value) is BatchTracer and value.trace is self:
+        if type(value) is BatchTracer and value._trace is self:
             return value.value, value.dim
         return value, None
 
