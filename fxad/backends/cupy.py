@@ -22,7 +22,7 @@ import fxad.tree
 from fxad.backends.lapack import factor_dtype, lu_solve
 from fxad.backends.numpy import Namespace
 from fxad.backends.optional import optional
-from fxad.core.source import error
+from fxad.core.source import error, user_source
 from fxad.errors import DeviceError, HostFallbackWarning
 
 _PACKAGE = "cupy-cuda13x (or cupy-cuda12x)"
@@ -122,7 +122,7 @@ def host_call(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             _told.add(name)
             warnings.warn(
                 f"[{name}] has no GPU path: it runs on the host, with copies there and back "
-                "(said once; config.strict_gpu makes it an error)",
+                f"(said once; config.strict_gpu makes it an error). At {user_source()}",
                 HostFallbackWarning,
                 stacklevel=2,
             )
@@ -186,6 +186,16 @@ def divmod(x: Any, y: Any) -> tuple[Any, Any]:
     wide = np.promote_types(dtype, np.float32)
     div, mod = _float_divmod(cp.asarray(x, wide), cp.asarray(y, wide))
     return div.astype(dtype, copy=False), mod.astype(dtype, copy=False)
+
+
+def floor_divide(x: Any, y: Any) -> Any:
+    """Python's quotient: CuPy's own is floor(x / y), where the division has rounded already."""
+    return divmod(x, y)[0] if cp.result_type(x, y).kind == "f" else cp.floor_divide(x, y)
+
+
+def remainder(x: Any, y: Any) -> Any:
+    """Python's remainder."""
+    return divmod(x, y)[1] if cp.result_type(x, y).kind == "f" else cp.remainder(x, y)
 
 
 def _is_complex(x: Any) -> bool:
@@ -441,18 +451,8 @@ def triangular_solve(
 
 
 _linalg = Namespace(__name__="linalg", **_overlay(np.linalg, cp.linalg, "linalg."))
-for _name in (
-    "cholesky",
-    "eigh",
-    "eigvalsh",
-    "eig",
-    "eigvals",
-    "svd",
-    "qr",
-    "inv",
-    "solve",
-    "pinv",
-):
+_SOLVERS = {"cholesky", "eig", "eigh", "eigvals", "eigvalsh", "inv", "pinv", "qr", "solve", "svd"}
+for _name in _SOLVERS & set(vars(cp.linalg)):  # eig came with CuPy 14
     setattr(_linalg, _name, _checked(getattr(cp.linalg, _name)))
 
 xp: Any = Namespace(__name__="fxad.backends.cupy", **_overlay(np, cp))
@@ -471,9 +471,9 @@ vars(xp).update(
     clip=clip,
     spacing=spacing,
     divmod=divmod,
-    remainder=lambda x, y: divmod(x, y)[1],
-    mod=lambda x, y: divmod(x, y)[1],
-    floor_divide=lambda x, y: divmod(x, y)[0],
+    remainder=remainder,
+    mod=remainder,
+    floor_divide=floor_divide,
     logical_and=lambda x, y: cp.logical_and(_truth(x), _truth(y)),
     logical_or=lambda x, y: cp.logical_or(_truth(x), _truth(y)),
     logical_xor=lambda x, y: cp.logical_xor(_truth(x), _truth(y)),
