@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fxad import tree
+import fxad.tree as tree
 from fxad.backends import device_get
 from fxad.backends.registry import backend_of
 from fxad.core.aval import ShapedArray, aval_of, float0, is_differentiable

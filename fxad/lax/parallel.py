@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fxad import tree
+import fxad.tree as tree
 from fxad.core.trace import Tracer
 from fxad.ops.base import normalize_axis, reshape, shape_of
 from fxad.ops.collective import (
