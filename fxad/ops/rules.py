@@ -59,7 +59,7 @@ class Computed:
 
     def of(self, values: Sequence[Any], params: dict[str, Any]) -> Deferred:
         """The factor to be, which keeps no more than it needs."""
-        kept = [v if r else None for v, r in zip(values, self.reads, strict=True)]
+        kept = [v if r else None for v, r in zip(values, self.reads)]  # noqa: B905  (hot)
         return Deferred(self.rule, kept, params)
 
     def __call__(self, *values: Any, **params: Any) -> Any:

@@ -157,7 +157,8 @@ def jvp(
 
     def flat_fun(*args: Any) -> list[Any]:
         nonlocal out_structure, aux_structure, count
-        out, aux_leaves = fun(*tree.unflatten(structure, args)), []
+        out = fun(*tree.unflatten(structure, args))
+        aux_leaves: list[Any] = []
         if has_aux:
             out, aux = unpack_aux("jvp", out)
             aux_leaves, aux_structure = tree.flatten(aux)

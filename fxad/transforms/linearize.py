@@ -51,7 +51,8 @@ class _Linearized:
 
         def flat_fun(*args: Any) -> list[Any]:
             nonlocal aux_structure
-            out, aux_leaves = fun(tree.unflatten(self.in_structure, args)), []
+            out = fun(tree.unflatten(self.in_structure, args))
+            aux_leaves: list[Any] = []
             if has_aux:
                 out, aux = unpack_aux(transformation, out)
                 aux_leaves, aux_structure = tree.flatten(aux)

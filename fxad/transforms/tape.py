@@ -320,11 +320,36 @@ def _tangent_aval(out: Any) -> Any:
     return _SCALAR_AVALS.get(kind) or aval_of(out)
 
 
-def _factor(partial: Any, out: Any, primals: tuple[Any, ...], params: dict[str, Any]) -> Any:
-    """What a tangent is multiplied by, now or when it is needed; None for one."""
-    if type(partial) is int:
-        return None if partial == 1 else partial
-    return partial.of((out, *primals), params)
+def _scaled(
+    partials: Sequence[Any], out: Any, primals: list[Any], nodes: list[Any], params: dict[str, Any]
+) -> Node | None:
+    """The tangent of an elementwise operation; factors come now or when they are needed."""
+    values = (out, *primals)
+    terms: list[tuple[Node, Any]] = []
+    for node, partial in zip(nodes, partials, strict=True):
+        if node is None or partial is None:
+            continue
+        if type(partial) is not int:
+            terms.append((node, partial.of(values, params)))
+        else:
+            terms.append((node, None if partial == 1 else partial))
+    return Combined(_tangent_aval(out), terms) if terms else None
+
+
+def _one_at_a_time(
+    primitive: Primitive, out: Any, primals: list[Any], nodes: list[Any], params: dict[str, Any]
+) -> Node | None:
+    """The product rule: the operation itself, with the tangent of one operand at a time."""
+    aval = _tangent_aval(out)
+    if aval.dtype.kind not in "fc":
+        return None
+    parts: list[tuple[Node, Any]] = []
+    for i, node in enumerate(nodes):
+        if node is not None:
+            operands = primals.copy()
+            operands[i] = node
+            parts.append((Applied(aval, primitive, tuple(operands), params), None))
+    return parts[0][0] if len(parts) == 1 else Combined(aval, parts)
 
 
 class LinearizeTrace(Trace):
@@ -342,61 +367,35 @@ class LinearizeTrace(Trace):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Runs the primals and records the tangents."""
+        primals: list[Any] = []
+        nodes: list[Node | None] = []
+        active = False
         for a in args:
             if type(a) is LinearizeTracer and a._trace is self:
-                break
-        else:
+                primals.append(a.primal)
+                nodes.append(a.node)
+                active = True
+            else:
+                primals.append(a)
+                nodes.append(None)
+        if not active:
             return self.parent.process(primitive, args, params)  # type: ignore[union-attr]
-        if primitive.partials is not None:
-            return self._scaled(primitive, args, params)
-        if primitive.multilinear:
-            return self._multilinear(primitive, args, params)
-        return self._by_rule(primitive, args, params)
-
-    def _scaled(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        primals = tuple([a.primal if self._owns(a) else a for a in args])
-        out = self.parent.process(primitive, primals, params)  # type: ignore[union-attr]
-        terms = [
-            (a.node, _factor(partial, out, primals, params))
-            for a, partial in zip(args, primitive.partials, strict=True)  # type: ignore[arg-type]
-            if partial is not None and self._owns(a)
-        ]
-        if not terms:
-            return out
-        return LinearizeTracer(self, out, Combined(_tangent_aval(out), terms))
-
-    def _owns(self, value: Any) -> bool:
-        return type(value) is LinearizeTracer and value._trace is self
-
-    def _multilinear(
-        self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]
-    ) -> Any:
-        primals, active = list(args), []
-        for i, a in enumerate(args):
-            if self._owns(a):
-                primals[i] = a.primal
-                active.append((i, a.node))
+        if primitive.partials is None and not primitive.multilinear:
+            return self._by_rule(primitive, primals, nodes, params)
         out = self.parent.process(primitive, tuple(primals), params)  # type: ignore[union-attr]
-        aval = _tangent_aval(out)
-        if aval.dtype.kind not in "fc":
-            return out
-        nodes: list[Node] = []
-        for i, node in active:
-            operands = primals.copy()
-            operands[i] = node
-            nodes.append(Applied(aval, primitive, tuple(operands), params))
-        if len(nodes) == 1:
-            return LinearizeTracer(self, out, nodes[0])
-        return LinearizeTracer(self, out, Combined(aval, [(n, None) for n in nodes]))
+        if primitive.partials is not None:
+            node = _scaled(primitive.partials, out, primals, nodes, params)
+        else:
+            node = _one_at_a_time(primitive, out, primals, nodes, params)
+        return out if node is None else LinearizeTracer(self, out, node)
 
-    def _by_rule(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    def _by_rule(
+        self, primitive: Primitive, primals: list[Any], nodes: list[Any], params: dict[str, Any]
+    ) -> Any:
         rule = primitive.linearize or primitive.jvp
-        primals, tangents = list(args), [None] * len(args)
-        for i, a in enumerate(args):
-            if type(a) is LinearizeTracer and a._trace is self:
-                primals[i], tangents[i] = a.primal, TapeTracer(self.tape, a.node)  # type: ignore[call-overload]
         if rule is None:
             return self.parent.process(primitive, tuple(primals), params)  # type: ignore[union-attr]
+        tangents = [None if n is None else TapeTracer(self.tape, n) for n in nodes]
         out, tangent = under(self.tape, rule, primals, tangents, **params)
         if not primitive.multiple_results:
             return self._join(out, tangent)
@@ -457,12 +456,15 @@ def backward(
     ticks: list[int] = []
 
     def give(node: Node, ct: Any) -> None:
-        before = pending.get(node.tick)
+        tick = node.tick
+        before = pending.get(tick)
         if before is None:
-            heappush(ticks, -node.tick)
-            pending[node.tick] = node, ct
+            heappush(ticks, -tick)
+            pending[tick] = node, ct
+        elif on_ground and isinstance(ct, np.generic):
+            pending[tick] = node, before[1] + ct
         else:
-            pending[node.tick] = node, _sum(before[1], ct)
+            pending[tick] = node, _sum(before[1], ct)
 
     for node, ct in zip(outputs, cotangents, strict=True):
         if node is not None and ct is not None:
