@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 import fxad.config as config
-import fxad.ops.creation as ops
 from fxad.backends.numpy import xp as numpy_xp
 from fxad.backends.registry import backend_of, default_xp
-from fxad.core.aval import PYTHON_SCALARS, DType, Shape, aval_of, weak_dtype
+from fxad.core.aval import PYTHON_SCALARS, DType, Shape, weak_dtype
 from fxad.core.staging import JaxprTrace
 from fxad.core.trace import EVAL, Tracer, current_trace
 from fxad.numpy.dispatch import ARRAY, FOREIGN, TRACED, implements, kinds
@@ -360,7 +359,11 @@ def array(
 
 
 def asarray(
-    a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None,
+    a: Any,
+    dtype: Any = None,
+    order: str | None = None,
+    *,
+    copy: bool | None = None,
     device: Any = None,
 ) -> Any:
     """The array itself, or an array of numbers or of nested lists, in which tracers may stand.

@@ -10,7 +10,6 @@ import numpy as np
 import fxad.ops.elementwise as ops
 from fxad.core.aval import describe
 from fxad.core.source import error
-from fxad.core.trace import Tracer
 from fxad.errors import ArgumentTypeError
 from fxad.numpy.dispatch import TABLE, refuse_out
 
@@ -36,7 +35,7 @@ def _implementation(name: str) -> Callable[..., Any] | None:
     return _SPECIAL.get(name) or TABLE.get(getattr(np, name, None))
 
 
-def _override_elementwise_kernel(
+def override_elementwise_kernel(
     self: Any, kernel: Any, *args: Any, out: Any = None, **kwargs: Any
 ) -> Any:
     """CuPy's ufuncs and elementwise kernels; an in-place operator hands its array as an output."""
@@ -52,8 +51,3 @@ def _override_elementwise_kernel(
     written = out is not None or len(args) > kernel.nin
     refuse_out(name, "an array" if written else None)
     return implementation(*args, **{key: v for key, v in kwargs.items() if v is not None})
-
-
-Tracer.__cupy_override_elementwise_kernel__ = (  # type: ignore[attr-defined]
-    _override_elementwise_kernel
-)

@@ -42,19 +42,42 @@ _kind_of_type: dict[type, int] = {np.ndarray: ARRAY} | dict.fromkeys(_SCALARS, A
 _kind_of_type |= dict.fromkeys(_STATIC_TYPES, STATIC)
 
 
-def implements(*numpy_functions: Any) -> Callable[[F], F]:
+def implements(*numpy_functions: Any, beyond: tuple[str, ...] = ()) -> Callable[[F], F]:
     """Makes an implementation the public function that stands for some of NumPy's.
 
     The first one is what plain arrays are handed to. Without any, plain arrays get the
-    implementation too.
+    implementation too; so they do in a call with a keyword of ``beyond``, which NumPy lacks.
     """
 
     def decorate(implementation: F) -> F:
         for numpy_function in numpy_functions:
             TABLE[numpy_function] = implementation
-        return cast(F, dispatching(numpy_functions[0] if numpy_functions else None, implementation))
+        function = dispatching(numpy_functions[0] if numpy_functions else None, implementation)
+        return cast(F, _extended(function, implementation, beyond) if beyond else function)
 
     return decorate
+
+
+def _extended(
+    function: Callable[..., Any], implementation: Callable[..., Any], beyond: tuple[str, ...]
+) -> Callable[..., Any]:
+    @functools.wraps(implementation)
+    def extended(*args: Any, **kwargs: Any) -> Any:
+        if not kwargs.keys().isdisjoint(beyond):
+            return implementation(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return extended
+
+
+def answers(numpy_function: Any) -> Callable[[F], F]:
+    """Registers a public function that decides itself where a call goes."""
+
+    def register(function: F) -> F:
+        TABLE[numpy_function] = function
+        return function
+
+    return register
 
 
 def dispatching(numpy_function: Any, implementation: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Builders of ufuncs: a public function from NumPy's ufunc, a primitive and a line of what it is."""
+"""Builders of ufuncs: a public function from NumPy's ufunc, a primitive and a summary."""
 
 from __future__ import annotations
 

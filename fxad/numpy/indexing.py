@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+import fxad.ops.at as functional
 import fxad.ops.indexing as ops
-from fxad.numpy.dispatch import implements, known, refuse_out
+import fxad.ops.scatter as scatter
+from fxad.core.source import error
+from fxad.core.trace import Tracer
+from fxad.errors import ArgumentValueError, TracerAssignmentError
+from fxad.numpy.dispatch import TABLE, implements, known, refuse_out
 from fxad.numpy.nested import NESTED, array_of, operand, strong
-from fxad.ops.base import dtype_of
+from fxad.ops.base import broadcast_to, convert, dtype_of, reshape, shape_of
 from fxad.ops.elementwise import ne
 from fxad.ops.elementwise import select as choose_between
+from fxad.ops.shape import broadcast_arrays, ravel, stack, tile
 
 
 @implements(np.where)
@@ -43,7 +50,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     return strong(choose_between(condition, x, y))
 
 
-@implements(np.take)
+@implements(np.take, beyond=("fill_value",))
 def take(
     a: Any,
     indices: Any,
@@ -120,3 +127,344 @@ def nonzero(a: Any) -> tuple[Any, ...]:
       [1, 2]
     """
     return tuple(np.nonzero(known("nonzero", a)))
+
+
+@implements(np.argwhere)
+def argwhere(a: Any) -> Any:
+    """The indices of elements that are not zero, one in each row; values must be known.
+
+    Args:
+      a: array or list of n dimensions.
+
+    Returns:
+      An array of shape (count, n).
+
+    Raises:
+      ConcretizationTypeError: a traced value is not known.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.argwhere([[0, 5], [6, 0]]).tolist()
+      [[0, 1], [1, 0]]
+    """
+    return np.argwhere(known("argwhere", operand(a)))
+
+
+@implements(np.flatnonzero)
+def flatnonzero(a: Any) -> Any:
+    """Where elements of the flattened array are not zero; values must be known.
+
+    Args:
+      a: array or list.
+
+    Returns:
+      A vector of indices.
+
+    Raises:
+      ConcretizationTypeError: a traced value is not known.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.flatnonzero([[0, 5], [6, 0]]).tolist()
+      [1, 2]
+    """
+    return np.flatnonzero(known("flatnonzero", operand(a)))
+
+
+@implements(np.extract)
+def extract(condition: Any, arr: Any) -> Any:
+    """The elements where a condition holds; its values must be known.
+
+    Args:
+      condition: array of truth values.
+      arr: array of the same size.
+
+    Returns:
+      A vector.
+
+    Raises:
+      ConcretizationTypeError: the condition is traced and not known.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.extract([True, False, True], [1, 2, 3]).tolist()
+      [1, 3]
+    """
+    return ops.take(operand(arr), flatnonzero(condition))
+
+
+@implements(np.compress)
+def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
+    """The slices along an axis for which a condition holds; its values must be known.
+
+    Args:
+      condition: vector of truth values.
+      a: array or list.
+      axis: the axis; None: of the flattened array.
+      out: none with traced arrays.
+
+    Returns:
+      An array.
+
+    Raises:
+      ConcretizationTypeError: the condition is traced and not known.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.compress([False, True], [[1, 2], [3, 4]], axis=0).tolist()
+      [[3, 4]]
+    """
+    refuse_out("compress", out)
+    return ops.take(operand(a), flatnonzero(condition), axis)
+
+
+@implements(np.choose)
+def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """For each place the element of one of several arrays.
+
+    Args:
+      a: integers: which array.
+      choices: the arrays; all broadcast against each other and ``a``.
+      out: none with traced arrays.
+      mode: what numbers out of bounds are: an error ("raise"), the nearest ("clip"), or counted on
+        ("wrap").
+
+    Returns:
+      An array.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.choose([0, 1, 0], [[1, 2, 3], [10, 20, 30]]).tolist()
+      [1, 20, 3]
+    """
+    refuse_out("choose", out)
+    which, *arrays = broadcast_arrays(operand(a), *map(operand, choices))
+    index = reshape(which, (1, *shape_of(which)))
+    found = ops.take_along_axis(stack(arrays), index, 0, mode)
+    return reshape(found, shape_of(which))
+
+
+@implements(np.select)
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
+    """For each place the element of the first array whose condition holds.
+
+    Args:
+      condlist: arrays of truth values.
+      choicelist: as many arrays or numbers.
+      default: where no condition holds.
+
+    Returns:
+      An array; all broadcast against each other.
+
+    Raises:
+      ArgumentValueError: the lists are of unequal lengths or empty.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.select([[True, False], [True, True]], [1, 2], 3).tolist()
+      [1, 2]
+    """
+    if len(condlist) != len(choicelist) or not condlist:
+        raise error(
+            ArgumentValueError,
+            "select",
+            f"got {len(condlist)} conditions and {len(choicelist)} choices, wanted as many of "
+            "both, and at least one",
+        )
+    out = array_of(default)
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        choice = array_of(choice) if type(choice) in NESTED else choice
+        out = choose_between(operand(condition), choice, out)
+    return strong(out)
+
+
+@implements(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
+    """A function given piece by piece.
+
+    Args:
+      x: array or number.
+      condlist: for each piece where it holds.
+      funclist: for each piece a function of arrays or a number; one more for all other places.
+      *args: handed to the functions.
+      **kw: handed to the functions.
+
+    Returns:
+      An array of the shape and dtype of ``x``. Traced, each function is called with all of ``x``.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> x = fnp.array([-2.0, 3.0])
+      >>> fnp.piecewise(x, [x < 0, x >= 0], [lambda x: -x, lambda x: 10 * x]).tolist()
+      [2.0, 30.0]
+    """
+    x = operand(x)
+    if not isinstance(condlist, list | tuple):
+        condlist = [condlist]
+    pieces = [f(x, *args, **kw) if callable(f) else f for f in funclist]
+    conditions = [operand(c) for c in condlist]
+    if len(pieces) not in (len(conditions), len(conditions) + 1):
+        raise error(
+            ArgumentValueError,
+            "piecewise",
+            f"got {len(pieces)} functions and {len(conditions)} conditions, wanted as many "
+            "functions, or one more",
+        )
+    default = pieces.pop() if len(pieces) > len(conditions) else 0
+    out = broadcast_to(convert(default, dtype_of(x)), shape_of(x))
+    # The last condition that holds decides, as with NumPy's assignments one after another.
+    for condition, piece in zip(conditions, pieces, strict=True):
+        out = choose_between(condition, convert(piece, dtype_of(x)), out)
+    return out
+
+
+# Parts replaced, in a new array ------------------------------------------------------------------
+
+
+def at(x: Any) -> functional.IndexUpdateHelper:
+    """Functional updates: ``at(x)[index].set(values)`` is a new array, on arrays and tracers.
+
+    Args:
+      x: array, list or tracer; it stays as it is.
+
+    Returns:
+      An object to index as NumPy does; what that gives has the methods ``set``, ``add``,
+      ``subtract``, ``multiply``, ``divide``, ``power``, ``min``, ``max``, ``apply`` and ``get``.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.at(fnp.zeros(3))[1:].set(5).tolist()
+      [0.0, 5.0, 5.0]
+    """
+    return functional.at(array_of(x) if type(x) in NESTED else x)
+
+
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -> Any:
+    """A new array with values at the places that indices name along an axis.
+
+    NumPy's function of this name changes its argument; this one leaves it.
+
+    Args:
+      arr: array.
+      indices: integers, as for ``take_along_axis``.
+      values: broadcast to the shape of the places.
+      axis: the axis; None: of the flattened array.
+
+    Returns:
+      An array of the shape and dtype of ``arr``.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.put_along_axis(fnp.zeros((1, 3)), fnp.array([[1]]), 7, axis=1).tolist()
+      [[0.0, 7.0, 0.0]]
+    """
+    return scatter.put_along_axis(operand(arr), operand(indices), operand(values), axis)
+
+
+def put(a: Any, ind: Any, v: Any, mode: str | None = "raise") -> Any:
+    """A new array with values at places of the flattened array.
+
+    NumPy's function of this name changes its argument; this one leaves it.
+
+    Args:
+      a: array.
+      ind: integers.
+      v: values, repeated where there are too few.
+      mode: what indices out of bounds are: an error ("raise"), the nearest ("clip"), or counted on
+        ("wrap").
+
+    Returns:
+      An array of the shape and dtype of ``a``.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.put(fnp.zeros((2, 2)), [0, 3], [1, 2]).tolist()
+      [[1.0, 0.0], [0.0, 2.0]]
+    """
+    a, ind, v = operand(a), ravel(operand(ind)), ravel(operand(v))
+    count = shape_of(ind)[0]
+    if shape_of(v)[0] != count:
+        repeats = -(-count // max(shape_of(v)[0], 1))
+        v = ops.take(tile(v, repeats), np.arange(count))
+    return reshape(scatter.scatter(ravel(a), ind, v, "set", mode), shape_of(a))
+
+
+def place(arr: Any, mask: Any, vals: Any) -> Any:
+    """A new array with values, one after another, where a mask holds; it must be known.
+
+    NumPy's function of this name changes its argument; this one leaves it.
+
+    Args:
+      arr: array.
+      mask: array of truth values of the same shape.
+      vals: values, repeated where there are too few.
+
+    Returns:
+      An array of the shape and dtype of ``arr``.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.place(fnp.zeros(3), [True, False, True], [1, 2]).tolist()
+      [1.0, 0.0, 2.0]
+    """
+    return put(arr, flatnonzero(mask), vals)
+
+
+def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> Any:
+    """A new array with values on the main diagonal.
+
+    NumPy's function of this name changes its argument; this one leaves it.
+
+    Args:
+      a: array of two dimensions or more, of equal lengths if more than two.
+      val: number or values, repeated where there are too few.
+      wrap: whether the diagonal of a tall matrix starts anew after N columns.
+
+    Returns:
+      An array of the shape and dtype of ``a``.
+
+    Raises:
+      ArgumentValueError: the shape has no diagonal.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.fill_diagonal(fnp.zeros((2, 2)), 5).tolist()
+      [[5.0, 0.0], [0.0, 5.0]]
+    """
+    a = operand(a)
+    shape = shape_of(a)
+    if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
+        raise error(
+            ArgumentValueError,
+            "fill_diagonal",
+            f"got {shape}, wanted a matrix, or more dimensions of one length",
+        )
+    marked = np.zeros(shape, bool)
+    np.fill_diagonal(marked, True, wrap)
+    return put(a, np.flatnonzero(marked), val)
+
+
+def _in_place(name: str, instead: str) -> Callable[..., Any]:
+    """What NumPy's functions that change their argument do with tracers."""
+
+    def refuse(target: Any, *args: Any, **kwargs: Any) -> Any:
+        what = "a traced value" if isinstance(target, Tracer) else "an array to write traced values"
+        raise error(
+            TracerAssignmentError,
+            name,
+            f"got {what} to change in place, wanted a pure function",
+            f"Write {instead}.",
+        )
+
+    return refuse
+
+
+for _name, _instead in {
+    "put": "x = fnp.put(x, indices, values)",
+    "place": "x = fnp.place(x, mask, values)",
+    "put_along_axis": "x = fnp.put_along_axis(x, indices, values, axis)",
+    "fill_diagonal": "x = fnp.fill_diagonal(x, value)",
+    "putmask": "x = fnp.where(mask, values, x)",
+    "copyto": "y = fnp.where(where, x, y), fnp.full(shape, x) for numpy.full(shape, x)",
+}.items():
+    TABLE[getattr(np, _name)] = _in_place(_name, _instead)

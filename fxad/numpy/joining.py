@@ -335,7 +335,9 @@ def hsplit(ary: Any, indices_or_sections: int | Sequence[int]) -> list[Any]:
       [[0, 1], [2, 3]]
     """
     ary = operand(ary)
-    return _pieces("hsplit", ary, indices_or_sections, builtins.min(len(shape_of(ary)), 2) - 1, True)
+    return _pieces(
+        "hsplit", ary, indices_or_sections, builtins.min(len(shape_of(ary)), 2) - 1, True
+    )
 
 
 @implements(np.vsplit)
@@ -379,9 +381,7 @@ def dsplit(ary: Any, indices_or_sections: int | Sequence[int]) -> list[Any]:
 def _needs(operation: str, a: Any, ndim: int) -> Any:
     a = operand(a)
     if len(shape_of(a)) < ndim:
-        raise error(
-            ShapeError, operation, f"got {shape_of(a)}, wanted at least {ndim} dimensions"
-        )
+        raise error(ShapeError, operation, f"got {shape_of(a)}, wanted at least {ndim} dimensions")
     return a
 
 
@@ -390,7 +390,7 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     """The slices along an axis, without it.
 
     Args:
-      x: array or list.
+      x: array.
       axis: the axis.
 
     Returns:
@@ -398,7 +398,7 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
 
     Example:
       >>> import fxad.numpy as fnp
-      >>> [row.tolist() for row in fnp.unstack([[1, 2], [3, 4]])]
+      >>> [row.tolist() for row in fnp.unstack(fnp.array([[1, 2], [3, 4]]))]
       [[1, 2], [3, 4]]
     """
     x = operand(x)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
 
-import fxad.numpy.joining as joining
+import fxad.numpy.diagonals as diagonals
+import fxad.numpy.dtypes as dtypes
+import fxad.numpy.editing as editing
+import fxad.numpy.indexing as indexing
 import fxad.numpy.manipulation as manipulation
-import fxad.numpy.products as products
 import fxad.numpy.reductions as reductions
 import fxad.numpy.rounding as rounding
+import fxad.numpy.sorting as sorting
+import fxad.numpy.ufuncs as ufuncs
 import fxad.ops.elementwise as ops
 import fxad.ops.identity as identity
 from fxad.core.source import error
-from fxad.core.trace import Tracer
 from fxad.errors import TracerAssignmentError
+from fxad.numpy.creation import copy
 from fxad.numpy.dispatch import TABLE
+from fxad.ops.at import at
 from fxad.ops.base import dtype_of
 
 
@@ -56,6 +62,18 @@ def _argmin(
     return TABLE[np.argmin](self, axis, out, keepdims=keepdims)
 
 
+def _clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **options: Any) -> Any:
+    return TABLE[np.clip](self, min, max, out, **options)
+
+
+def _dot(self: Any, b: Any, out: Any = None) -> Any:
+    return TABLE[np.dot](self, b, out)
+
+
+def _compress(self: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    return TABLE[np.compress](condition, self, axis, out)
+
+
 def _round(self: Any, ndigits: int | None = None) -> Any:
     return TABLE[np.round](self, ndigits or 0)
 
@@ -73,51 +91,70 @@ def _in_place(name: str, instead: str) -> Callable[..., NoReturn]:
 
 
 #: Methods that are NumPy's function of the same name with the array as its first argument.
-_FUNCTIONS = """
-    all any clip compress conj conjugate copy cumprod cumsum diagonal dot max mean min nonzero
-    prod ptp ravel repeat searchsorted squeeze std sum swapaxes take trace var choose argpartition
-    argsort round
-""".split()
-
-_METHODS: dict[str, Callable[..., Any]] = {
-    "reshape": _reshape,
-    "transpose": _transpose,
-    "view": _view,
-    "flatten": _flatten,
-    "argmax": _argmax,
-    "argmin": _argmin,
-    "__round__": _round,
-}
+_FUNCTIONS: tuple[Callable[..., Any], ...] = (
+    copy,
+    diagonals.diagonal,
+    diagonals.trace,
+    indexing.choose,
+    indexing.nonzero,
+    indexing.take,
+    editing.repeat,
+    manipulation.ravel,
+    manipulation.squeeze,
+    manipulation.swapaxes,
+    reductions.all,
+    reductions.any,
+    reductions.cumprod,
+    reductions.cumsum,
+    reductions.max,
+    reductions.mean,
+    reductions.min,
+    reductions.prod,
+    reductions.ptp,
+    reductions.std,
+    reductions.sum,
+    reductions.var,
+    rounding.round,
+    sorting.argpartition,
+    sorting.argsort,
+    sorting.searchsorted,
+)
 
 _PROPERTIES: dict[str, Callable[[Any], Any]] = {
     "T": _transpose,
     "mT": lambda x: TABLE[np.matrix_transpose](x),
     "real": lambda x: ops.real(x) if dtype_of(x).kind == "c" else x,
-    "imag": ops.imag,
+    "imag": lambda x: TABLE[np.imag](x),
     "flat": _flatten,
+    "at": at,
 }
 
 _IN_PLACE = {
     "sort": "x = np.sort(x)",
     "partition": "x = np.partition(x, kth)",
     "fill": "x = np.full_like(x, value)",
-    "put": "x = fnp.at(x.ravel())[indices].set(values)",
+    "put": "x = fnp.put(x, indices, values)",
     "itemset": "x = fnp.at(x)[index].set(value)",
     "resize": "x = np.resize(x, shape)",
 }
 
-
-def _install() -> None:
-    for name in _FUNCTIONS:
-        implementation = TABLE.get(getattr(np, name))
-        if implementation is not None:
-            setattr(Tracer, name, implementation)
-    for name, method in _METHODS.items():
-        setattr(Tracer, name, method)
-    for name, getter in _PROPERTIES.items():
-        setattr(Tracer, name, property(getter))
-    for name, instead in _IN_PLACE.items():
-        setattr(Tracer, name, _in_place(name, instead))
-
-
-_install()
+#: Everything to install on Tracer, by name.
+METHODS: dict[str, Any] = {
+    # Past the choice of the public function: a tracer is here.
+    **{function.__name__: inspect.unwrap(function) for function in _FUNCTIONS},
+    **{name: property(getter) for name, getter in _PROPERTIES.items()},
+    **{name: _in_place(name, instead) for name, instead in _IN_PLACE.items()},
+    "argmax": _argmax,
+    "argmin": _argmin,
+    "astype": dtypes.cast,
+    "clip": _clip,
+    "compress": _compress,
+    "conj": inspect.unwrap(ufuncs.conjugate),
+    "conjugate": inspect.unwrap(ufuncs.conjugate),
+    "dot": _dot,
+    "flatten": _flatten,
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "view": _view,
+    "__round__": _round,
+}

@@ -9,7 +9,6 @@ import numpy as np
 
 import fxad.ops.elementwise as ops
 from fxad.core.aval import PYTHON_SCALARS, is_value
-from fxad.core.trace import Tracer
 from fxad.numpy.nested import NESTED, array_of
 from fxad.ops.base import dtype_of, reshape
 from fxad.ops.contraction import matmul
@@ -126,15 +125,10 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda self, *args: function(self, *args)
 
 
-def _install() -> None:
-    for name, bind in _BINARY.items():
-        setattr(Tracer, f"__{name}__", _forward(bind))
-        setattr(Tracer, f"__r{name}__", _reflected(bind))
-    for name, bind in _COMPARISONS.items():
-        setattr(Tracer, f"__{name}__", _forward(bind))
-    for name, function in _OTHERS.items():
-        setattr(Tracer, f"__{name}__", _method(function))
-    Tracer.__pow__ = _power  # type: ignore[attr-defined]
-
-
-_install()
+#: Everything to install on Tracer, by name.
+OPERATORS: dict[str, Callable[..., Any]] = {
+    **{f"__{name}__": _forward(bind) for name, bind in (_BINARY | _COMPARISONS).items()},
+    **{f"__r{name}__": _reflected(bind) for name, bind in _BINARY.items()},
+    **{f"__{name}__": _method(function) for name, function in _OTHERS.items()},
+    "__pow__": _power,
+}

@@ -6,18 +6,15 @@ import sys
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
-import fxad.numpy.cupy_protocol
-import fxad.numpy.methods
-import fxad.numpy.operators
-import fxad.numpy.ufuncs as ufuncs
 from fxad.core.aval import describe
 from fxad.core.source import error
 from fxad.core.trace import Tracer
-from fxad.errors import ArgumentTypeError, ArgumentValueError, TracerAssignmentError
-from fxad.numpy.dispatch import TABLE, refuse_out
+from fxad.errors import ArgumentTypeError, TracerAssignmentError
+from fxad.numpy.cupy_protocol import override_elementwise_kernel
+from fxad.numpy.dispatch import TABLE
+from fxad.numpy.methods import METHODS
 from fxad.numpy.nested import NESTED, array_of
+from fxad.numpy.operators import OPERATORS
 from fxad.ops.base import reshape, shape_of
 
 
@@ -87,6 +84,15 @@ def _array_namespace(self: Any, *, api_version: str | None = None) -> ModuleType
     return sys.modules["fxad.numpy"]
 
 
-Tracer.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]
-Tracer.__array_function__ = _array_function  # type: ignore[attr-defined]
-Tracer.__array_namespace__ = _array_namespace  # type: ignore[attr-defined]
+#: What tracers answer, by name: all of it is installed in this one place.
+ANSWERS: dict[str, Any] = {
+    **OPERATORS,
+    **METHODS,
+    "__array_ufunc__": _array_ufunc,
+    "__array_function__": _array_function,
+    "__array_namespace__": _array_namespace,
+    "__cupy_override_elementwise_kernel__": override_elementwise_kernel,
+}
+
+for _name, _answer in ANSWERS.items():
+    setattr(Tracer, _name, _answer)

@@ -365,8 +365,7 @@ def var(
     refuse_out("var", out)
     ddof = ddof if correction is None else correction
     if mean is not None:
-        square = _about(operand(a), operand(mean), axis, dtype, ddof, keepdims, where)
-        return square
+        return _about(operand(a), operand(mean), axis, dtype, ddof, keepdims, where)
     return ops.var(operand(a), axis, dtype, ddof, keepdims, where)
 
 

@@ -91,16 +91,24 @@ float_power = ufunc(
     "[0.5, 0.3333333333333333]",
 )
 square = ufunc(np.square, ops.square_p, "The number times itself.", "[2, 3]", "[4, 9]")
-reciprocal = ufunc(np.reciprocal, ops.reciprocal_p, "One divided by it.", "[2.0, 4.0]", "[0.5, 0.25]")
+reciprocal = ufunc(
+    np.reciprocal, ops.reciprocal_p, "One divided by it.", "[2.0, 4.0]", "[0.5, 0.25]"
+)
 sqrt = ufunc(np.sqrt, ops.sqrt_p, "Square root.", "[4.0, 9.0]", "[2.0, 3.0]")
 cbrt = ufunc(np.cbrt, ops.cbrt_p, "Cube root.", "[8.0]", "[2.0]")
 hypot = ufunc(
-    np.hypot, ops.hypot_p, "Hypotenuse: the square root of the sum of squares.", "3.0, [4.0]", "[5.0]"
+    np.hypot,
+    ops.hypot_p,
+    "Hypotenuse: the square root of the sum of squares.",
+    "3.0, [4.0]",
+    "[5.0]",
 )
 absolute = ufunc(np.absolute, ops.abs_p, "Absolute value.", "[-1, 3 + 4j]", "[1.0, 5.0]")
 abs = absolute
 fabs = ufunc(np.fabs, _fabs, "Absolute value of real numbers, as a float.", "[-1, 2]", "[1.0, 2.0]")
-sign = ufunc(np.sign, ops.sign_p, "Sign: -1, 0 or 1; z / |z| if complex.", "[-2, 0, 5]", "[-1, 0, 1]")
+sign = ufunc(
+    np.sign, ops.sign_p, "Sign: -1, 0 or 1; z / |z| if complex.", "[-2, 0, 5]", "[-1, 0, 1]"
+)
 
 # Exponentials and logarithms -------------------------------------------------------------------
 
@@ -160,21 +168,37 @@ deg2rad = ufunc(np.deg2rad, _to_radians, "Degrees as radians.", "[0.0]", "[0.0]"
 floor = ufunc(np.floor, ops.floor_p, "Rounded down.", "[1.5, -1.5]", "[1.0, -2.0]")
 ceil = ufunc(np.ceil, ops.ceil_p, "Rounded up.", "[1.5, -1.5]", "[2.0, -1.0]")
 trunc = ufunc(np.trunc, ops.trunc_p, "Rounded toward zero.", "[1.5, -1.5]", "[1.0, -1.0]")
-rint = ufunc(np.rint, ops.rint_p, "Rounded to the nearest, halves to even.", "[1.5, 2.5]", "[2.0, 2.0]")
+rint = ufunc(
+    np.rint, ops.rint_p, "Rounded to the nearest, halves to even.", "[1.5, 2.5]", "[2.0, 2.0]"
+)
 maximum = ufunc(
     np.maximum, ops.max_p, "The larger of two; NaN where one is.", "[1, 5], 3", "[3, 5]"
 )
 minimum = ufunc(
     np.minimum, ops.min_p, "The smaller of two; NaN where one is.", "[1, 5], 3", "[1, 3]"
 )
-fmax = ufunc(np.fmax, ops.fmax_p, "The larger of two, NaN ignored.", "[1.0, fnp.nan], 3", "[3.0, 3.0]")
-fmin = ufunc(np.fmin, ops.fmin_p, "The smaller of two, NaN ignored.", "[1.0, fnp.nan], 3", "[1.0, 3.0]")
-modf = ufunc(np.modf, _modf, "Fractional and whole part.", "[1.5, -2.0]", "[[0.5, -0.0], [1.0, -2.0]]")
+fmax = ufunc(
+    np.fmax, ops.fmax_p, "The larger of two, NaN ignored.", "[1.0, fnp.nan], 3", "[3.0, 3.0]"
+)
+fmin = ufunc(
+    np.fmin, ops.fmin_p, "The smaller of two, NaN ignored.", "[1.0, fnp.nan], 3", "[1.0, 3.0]"
+)
+modf = ufunc(
+    np.modf, _modf, "Fractional and whole part.", "[1.5, -2.0]", "[[0.5, -0.0], [1.0, -2.0]]"
+)
 copysign = ufunc(
-    np.copysign, ops.copysign_p, "The first with the sign of the second.", "[1.0, 2.0], -0.0", "[-1.0, -2.0]"
+    np.copysign,
+    ops.copysign_p,
+    "The first with the sign of the second.",
+    "[1.0, 2.0], -0.0",
+    "[-1.0, -2.0]",
 )
 nextafter = ufunc(
-    np.nextafter, ops.nextafter_p, "The next float after the first toward the second.", "[0.0], 1.0", "[5e-324]"
+    np.nextafter,
+    ops.nextafter_p,
+    "The next float after the first toward the second.",
+    "[0.0], 1.0",
+    "[5e-324]",
 )
 spacing = ufunc(
     np.spacing, ops.spacing_p, "The distance to the next float.", "[1.0]", "[2.220446049250313e-16]"
@@ -187,7 +211,9 @@ heaviside = ufunc(
     "[-1.0, 0.0, 2.0], 0.5",
     "[0.0, 0.5, 1.0]",
 )
-signbit = ufunc(np.signbit, ops.signbit_p, "Whether the sign bit is set.", "[-0.0, 1.0]", "[True, False]")
+signbit = ufunc(
+    np.signbit, ops.signbit_p, "Whether the sign bit is set.", "[-0.0, 1.0]", "[True, False]"
+)
 conjugate = ufunc(np.conjugate, ops.conj_p, "Complex conjugate.", "[1 + 2j]", "[(1-2j)]")
 conj = conjugate
 
@@ -203,13 +229,25 @@ logical_and = ufunc(
     np.logical_and, ops.logical_and_p, "Whether both hold.", "[True, False], True", "[True, False]"
 )
 logical_or = ufunc(
-    np.logical_or, ops.logical_or_p, "Whether one or both hold.", "[True, False], False", "[True, False]"
+    np.logical_or,
+    ops.logical_or_p,
+    "Whether one or both hold.",
+    "[True, False], False",
+    "[True, False]",
 )
 logical_xor = ufunc(
-    np.logical_xor, ops.logical_xor_p, "Whether just one holds.", "[True, False], True", "[False, True]"
+    np.logical_xor,
+    ops.logical_xor_p,
+    "Whether just one holds.",
+    "[True, False], True",
+    "[False, True]",
 )
-logical_not = ufunc(np.logical_not, ops.logical_not_p, "Whether it does not hold.", "[0, 2]", "[True, False]")
-isfinite = ufunc(np.isfinite, ops.isfinite_p, "Whether it is finite.", "[1.0, fnp.inf]", "[True, False]")
+logical_not = ufunc(
+    np.logical_not, ops.logical_not_p, "Whether it does not hold.", "[0, 2]", "[True, False]"
+)
+isfinite = ufunc(
+    np.isfinite, ops.isfinite_p, "Whether it is finite.", "[1.0, fnp.inf]", "[True, False]"
+)
 isinf = ufunc(np.isinf, ops.isinf_p, "Whether it is infinite.", "[1.0, -fnp.inf]", "[False, True]")
 isnan = ufunc(np.isnan, ops.isnan_p, "Whether it is NaN.", "[1.0, fnp.nan]", "[False, True]")
 bitwise_and = ufunc(np.bitwise_and, ops.and_p, "The bits set in both.", "[6, 5], 3", "[2, 1]")
