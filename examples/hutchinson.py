@@ -15,6 +15,7 @@ from sklearn.datasets import load_breast_cancer
 
 import fxad
 import fxad.numpy as fnp
+import fxad.random
 
 RIDGE = 1e-2
 

@@ -25,11 +25,12 @@ from tqdm import tqdm
 
 import fxad
 import fxad.numpy as fnp
+import fxad.random
 from fxad.flatten_util import ravel_pytree
 
 SIZES = (64, 64, 10)
-BATCH = 64
-RATE = 0.01
+BATCH = 32
+RATE = 0.02
 PROBES = 256
 EIGENVALUES = 12
 
@@ -236,11 +237,12 @@ def parse_arguments(argv):
     arguments = parser.parse_args(argv)
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        if arguments.backend:
-            fxad.config.update("backend", arguments.backend)
-            fnp.zeros(1)
-    except (OSError, fxad.errors.FxadError) as error:
+        if arguments.backend and not fxad.devices(arguments.backend):
+            parser.error(f"argument --backend: {arguments.backend} finds no GPU on this machine")
+    except (OSError, ImportError) as error:
         parser.error(str(error))
+    if arguments.backend:
+        fxad.config.update("backend", arguments.backend)
     return arguments
 
 

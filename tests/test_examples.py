@@ -32,8 +32,8 @@ def trained(digits, tmp_path_factory):
 def test_digits_are_learned(trained):
     _, found = trained
     assert found["accuracy"] >= 0.96
-    assert len(found["losses"]) == 12 * (1437 // 64)
-    assert np.mean(found["losses"][-22:]) < 0.05 < 1.5 < found["losses"][0] < 4
+    assert len(found["losses"]) == 12 * (1437 // 32)
+    assert np.mean(found["losses"][-44:]) < 0.05 < 1.5 < found["losses"][0] < 4
 
 
 def test_saved_weights_give_the_same_accuracy(trained, digits):
@@ -98,17 +98,19 @@ def test_bad_options_are_refused(digits, capsys, arguments, message):
 
 def test_cupy_without_a_gpu_is_refused(tmp_path):
     """In a process of its own: the choice of a backend holds for all of one."""
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
-    done = run("train_digits.py", "--backend", "cupy", "--out", str(tmp_path), env=environment)
+    done = run("train_digits.py", "--backend", "cupy", "--out", str(tmp_path))
     assert done.returncode == 2
     assert "error:" in done.stderr
     assert "cupy" in done.stderr.lower()
     assert "Traceback" not in done.stderr
 
 
-def run(name, *arguments, env=None):
+def run(name, *arguments):
+    """An example in a process without a GPU, from this checkout whether it is installed or not."""
+    path = os.pathsep.join(filter(None, [str(EXAMPLES.parent), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": path}
     return subprocess.run([sys.executable, str(EXAMPLES / name), *arguments], cwd=EXAMPLES.parent,
-                          capture_output=True, text=True, env=env, check=False)
+                          capture_output=True, text=True, env=environment, check=False)
 
 
 @pytest.mark.parametrize("name", ["train_digits.py", "grad_of_grad.py", "hutchinson.py"])
