@@ -1,4 +1,4 @@
-"""Reductions: extrema, products, logical and exponential sums; and the moments made of sums."""
+"""Reductions: extrema, products, logical sums; and the moments made of sums."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from fxad.ops.base import (
     reshape,
     shape_of,
     shift_axes,
+    to_front,
     transpose,
 )
 from fxad.ops.cumulative import accumulation_dtype, cumprod_p
@@ -37,9 +38,9 @@ from fxad.ops.elementwise import (
     ne,
     real,
     select,
-    sqrt,
     sub,
 )
+from fxad.ops.rules import unary
 from fxad.ops.shape import ravel, shifted
 
 Axes = tuple[int, ...]
@@ -68,7 +69,7 @@ def reduction(
     def abstract(x: ShapedArray, *, axes: Axes) -> ShapedArray:
         if not identity and any(x.shape[d] == 0 for d in axes):
             raise _no_elements(name, x.shape, axes)
-        return ShapedArray(_without(x.shape, axes), x.dtype if dtype is None else dtype)
+        return ShapedArray(without(x.shape, axes), x.dtype if dtype is None else dtype)
 
     def jvp_rule(primals: Sequence[Any], tangents: Sequence[Any], *, axes: Axes) -> Any:
         out = primitive.bind(primals[0], axes=axes)
@@ -98,7 +99,8 @@ def _cost(flops: float, abstract: Callable[..., ShapedArray]) -> Callable[..., A
     return cost
 
 
-def _without(shape: Shape, axes: Axes) -> Shape:
+def without(shape: Shape, axes: Axes) -> Shape:
+    """The shape that a reduction leaves."""
     return tuple(n for d, n in enumerate(shape) if d not in axes)
 
 
@@ -112,19 +114,85 @@ def _no_elements(name: str, shape: Shape, axes: Axes) -> ArgumentValueError:
     )
 
 
+def _kept(shape: Shape, axes: Axes) -> Shape:
+    return tuple(1 if d in axes else n for d, n in enumerate(shape))
+
+
 def keep(reduced: Any, x: Any, axes: Axes) -> Any:
     """A reduction of ``x`` with the axes back, at length 1."""
-    return reshape(reduced, [1 if d in axes else n for d, n in enumerate(shape_of(x))])
+    return reshape(reduced, _kept(shape_of(x), axes))
 
 
 # Primitives ------------------------------------------------------------------------------------
 
 
+def _hits(x: Any, out: Any, axes: Axes) -> Any:
+    """Which elements are the extremum; where there is NaN, those that are NaN."""
+    hit = x == out.reshape(_kept(x.shape, axes))
+    return hit | (x != x) if x.dtype.kind in "fc" else hit
+
+
+def _shared(xp: Any, total: Any, hit: Any, axes: Axes) -> Any:
+    """A total divided by the number of hits, in its own dtype."""
+    return (total / xp.sum(hit, axis=axes)).astype(total.dtype)
+
+
+def _pick_impl(xp: Any, t: Any, x: Any, out: Any, *, axes: Axes) -> Any:
+    hit = _hits(x, out, axes)
+    picked = xp.where(hit, t, t.dtype.type(0))
+    return _shared(xp, xp.sum(picked, axis=axes, dtype=t.dtype), hit, axes)
+
+
+def _spread_impl(xp: Any, ct: Any, x: Any, out: Any, *, axes: Axes) -> Any:
+    hit = _hits(x, out, axes)
+    share = _shared(xp, ct, hit, axes)
+    spread = xp.zeros(x.shape, ct.dtype)
+    xp.copyto(spread, share.reshape(_kept(x.shape, axes)), where=hit)
+    return spread
+
+
+def _of_extremum(name: str, impl: Callable[..., Any], like: int, transpose: Any) -> Primitive:
+    """A primitive of ``(t, x, out)``, linear in ``t``, its result shaped as operand ``like``."""
+
+    def jvp(primals: Sequence[Any], tangents: Sequence[Any], *, axes: Axes) -> tuple[Any, Any]:
+        t = tangents[0]
+        out = primitive.bind(*primals, axes=axes)
+        return out, None if t is None else primitive.bind(t, *primals[1:], axes=axes)
+
+    def batch(size: int, args: Sequence[Any], dims: Sequence[Any], *, axes: Axes) -> Any:
+        args = [to_front(x, d, size) for x, d in zip(args, dims, strict=True)]
+        return primitive.bind(*args, axes=shift_axes(axes, 0)), 0
+
+    primitive = Primitive(
+        name,
+        abstract=lambda *avals, axes: ShapedArray(avals[like].shape, avals[0].dtype),
+        impl=impl,
+        jvp=jvp,
+        transpose=lambda ct, t, x, out, *, axes: [transpose(ct, x, out, axes), None, None],
+        batch=batch,
+        cost=_cost(2.0, lambda *avals, axes: avals[1]),
+    )
+    return primitive
+
+
+#: The mean of the tangents of all the elements that equal the extremum.
+pick_extremum_p: Primitive = _of_extremum(
+    "pick_extremum",
+    _pick_impl,
+    2,
+    lambda ct, x, out, axes: spread_extremum_p.bind(ct, x, out, axes=axes),
+)
+#: Its transpose: equal shares for all the elements that equal the extremum, 0 for the others.
+spread_extremum_p: Primitive = _of_extremum(
+    "spread_extremum",
+    _spread_impl,
+    1,
+    lambda ct, x, out, axes: pick_extremum_p.bind(ct, x, out, axes=axes),
+)
+
+
 def _extremum_jvp(t: Any, out: Any, x: Any, axes: Axes) -> Any:
-    """The mean of the tangents of all the elements that equal the extremum."""
-    hit = eq(x, keep(out, x, axes))
-    count = reduce_sum(convert(hit, dtype_of(x)), axes)
-    return div(reduce_sum(select(hit, t, 0), axes), count)
+    return pick_extremum_p.bind(t, x, out, axes=axes)
 
 
 reduce_max_p = reduction(
@@ -140,7 +208,7 @@ def _last(x: Any, axes: Axes) -> Any:
     shape = shape_of(x)
     kept = [d for d in range(len(shape)) if d not in axes]
     length = math.prod(shape[d] for d in axes)
-    return reshape(transpose(x, [*kept, *axes]), (*_without(shape, axes), length))
+    return reshape(transpose(x, [*kept, *axes]), (*without(shape, axes), length))
 
 
 def _prod_jvp(t: Any, out: Any, x: Any, axes: Axes) -> Any:
@@ -171,7 +239,7 @@ def _arg_extremum(name: str, impl: Callable[..., Any]) -> Primitive:
     def abstract(x: ShapedArray, *, axis: int) -> ShapedArray:
         if x.shape[axis] == 0:
             raise _no_elements(name, x.shape, (axis,))
-        return ShapedArray(_without(x.shape, (axis,)), np.dtype(np.int64))
+        return ShapedArray(without(x.shape, (axis,)), np.dtype(np.int64))
 
     def batch(size: int, args: Sequence[Any], dims: Sequence[Any], *, axis: int) -> Any:
         dim = dims[0]
@@ -187,72 +255,16 @@ argmax_p = _arg_extremum("argmax", lambda xp, x, *, axis: xp.argmax(x, axis=axis
 argmin_p = _arg_extremum("argmin", lambda xp, x, *, axis: xp.argmin(x, axis=axis))
 
 
-# Exponential sums ------------------------------------------------------------------------------
-
-
-def _logsumexp_impl(xp: Any, x: Any, axes: Axes) -> Any:
-    if not x.size:
-        return xp.full(_without(x.shape, axes), -np.inf, x.dtype)
-    top = xp.max(x.real, axis=axes, keepdims=True)
-    top = xp.where(xp.isfinite(top), top, top.dtype.type(0))
-    # The sum is infinite or 0 where the answer is an infinity.
-    with np.errstate(over="ignore", divide="ignore"):
-        out = xp.log(xp.sum(xp.exp(x - top), axis=axes, dtype=x.dtype))
-    return out + top.reshape(out.shape)
-
-
-def _softmax_impl(xp: Any, x: Any, *, axes: Axes) -> Any:
-    if not x.size:
-        return xp.array(x)
-    top = xp.max(x.real, axis=axes, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        below = x - top
-    if x.dtype.kind == "f":
-        # An infinity less itself counts as 0: equal infinities share equally.
-        below = xp.fmin(below, below.dtype.type(0))
-        top = xp.where(xp.isnan(top), top, top.dtype.type(1))
-    else:
-        top = 1
-    scaled = xp.exp(below)
-    return scaled / (xp.sum(scaled, axis=axes, dtype=x.dtype, keepdims=True) * top)
-
-
-def _softmax_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, axes: Axes) -> Any:
-    out = softmax_p.bind(primals[0], axes=axes)
-    part = mul(tangents[0], out)
-    return out, sub(part, mul(out, keep(reduce_sum(part, axes), out, axes)))
-
-
-def _softmax_batch(size: int, args: Sequence[Any], dims: Sequence[Any], *, axes: Axes) -> Any:
-    return softmax_p.bind(args[0], axes=shift_axes(axes, dims[0])), dims[0]
-
-
-softmax_p = Primitive(
-    "softmax",
-    abstract=lambda x, *, axes: ShapedArray(x.shape, x.dtype),
-    impl=_softmax_impl,
-    jvp=_softmax_jvp,
-    batch=_softmax_batch,
-    cost=_cost(20.0, lambda x, *, axes: x),
-)
-logsumexp_p = reduction(
-    "logsumexp",
-    _logsumexp_impl,
-    lambda t, out, x, axes: reduce_sum(mul(t, softmax_p.bind(x, axes=axes)), axes),
-    flops=20.0,
-)
-
-
 # Functions -------------------------------------------------------------------------------------
 
 
-def _axes(operation: str, x: Any, axis: Any) -> Axes:
+def reduced_axes(operation: str, x: Any, axis: Any) -> Axes:
     """The axes to take away; as NumPy, numbers may be reduced along their axis 0 or -1."""
     ndim = len(shape_of(x))
     return () if not ndim and axis in (0, -1) else normalize_axes(operation, axis, ndim)
 
 
-def _only(operation: str, x: Any, where: Any, otherwise: Any) -> Any:
+def only_where(operation: str, x: Any, where: Any, otherwise: Any) -> Any:
     """``x`` where a mask holds, which broadcasts to its shape."""
     if where is None or where is True:
         return x
@@ -261,7 +273,10 @@ def _only(operation: str, x: Any, where: Any, otherwise: Any) -> Any:
     return select(where, x, otherwise)
 
 
-def _reduce(primitive: Primitive, x: Any, axes: Axes, keepdims: bool) -> Any:
+def reduce_by(primitive: Primitive, x: Any, axes: Axes, keepdims: bool) -> Any:
+    """The primitive over normal axes; without any the elements are their own reductions."""
+    if not axes:
+        return x
     out = primitive.bind(x, axes=axes)
     return keep(out, x, axes) if keepdims else out
 
@@ -285,7 +300,7 @@ def sum_(
       where: a mask that broadcasts to ``x``; only elements where it holds are summed.
     """
     x = _summands("sum", x, dtype, where, 0)
-    axes = _axes("sum", x, axis)
+    axes = reduced_axes("sum", x, axis)
     out = reduce_sum(x, axes)
     out = keep(out, x, axes) if keepdims else out
     return out if initial is None else add(out, convert(initial, dtype_of(x)))
@@ -301,20 +316,20 @@ def prod(
 ) -> Any:
     """The product, arguments as ``sum_``; derivatives of all orders hold at zeros too."""
     x = _summands("prod", x, dtype, where, 1)
-    out = _reduce(reduce_prod_p, x, _axes("prod", x, axis), keepdims)
+    out = reduce_by(reduce_prod_p, x, reduced_axes("prod", x, axis), keepdims)
     return out if initial is None else mul(out, convert(initial, dtype_of(x)))
 
 
 def _summands(operation: str, x: Any, dtype: Any, where: Any, identity: int) -> Any:
     x = convert(x, accumulation_dtype(dtype_of(x)) if dtype is None else dtype)
-    return _only(operation, x, where, identity)
+    return only_where(operation, x, where, identity)
 
 
 def _extremum(
     operation: str, pair: Any, x: Any, axis: Any, keepdims: bool, initial: Any, where: Any
 ) -> Any:
     primitive, of_two = pair
-    axes = _axes(operation, x, axis)
+    axes = reduced_axes(operation, x, axis)
     if initial is None:
         if where is not None and where is not True:
             raise error(
@@ -323,14 +338,14 @@ def _extremum(
                 "got where= without initial=, wanted a value in case that no element is left",
                 "Give initial=, the value that the extremum starts from.",
             )
-        return _reduce(primitive, x, axes, keepdims)
-    x = _only(operation, x, where, initial)
+        return reduce_by(primitive, x, axes, keepdims)
+    x = only_where(operation, x, where, initial)
     initial = convert(initial, dtype_of(x))
     shape = shape_of(x)
     if any(shape[d] == 0 for d in axes):
         left = [1 if d in axes else n for d, n in enumerate(shape) if keepdims or d not in axes]
         return broadcast_to(initial, left)
-    return of_two(_reduce(primitive, x, axes, keepdims), initial)
+    return of_two(reduce_by(primitive, x, axes, keepdims), initial)
 
 
 def amax(
@@ -355,16 +370,22 @@ def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return sub(amax(x, axis, keepdims), amin(x, axis, keepdims))
 
 
+def _logical(
+    operation: str, primitive: Primitive, x: Any, axis: Any, keepdims: bool, where: Any
+) -> Any:
+    x = only_where(operation, x, where, operation == "all")
+    axes = reduced_axes(operation, x, axis)
+    return reduce_by(primitive, x, axes, keepdims) if axes else ne(x, 0)
+
+
 def any_(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> Any:
     """Whether an element is not 0."""
-    x = _only("any", x, where, False)
-    return _reduce(reduce_or_p, x, _axes("any", x, axis), keepdims)
+    return _logical("any", reduce_or_p, x, axis, keepdims, where)
 
 
 def all_(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> Any:
     """Whether no element is 0."""
-    x = _only("all", x, where, True)
-    return _reduce(reduce_and_p, x, _axes("all", x, axis), keepdims)
+    return _logical("all", reduce_and_p, x, axis, keepdims, where)
 
 
 def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -393,31 +414,6 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """The place of the least element: the first of equal ones, and NaN before all, as NumPy."""
     return _place(argmin_p, x, axis, keepdims)
-
-
-def _inexact(x: Any) -> Any:
-    return x if dtype_of(x).kind in "fc" else convert(x, np.float64)
-
-
-def logsumexp(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> Any:
-    """``log(sum(exp(x)))`` without overflow; -inf of no elements, or of only -inf.
-
-    Its derivative is ``softmax``, where equal infinities share equally.
-    """
-    x = _only("logsumexp", _inexact(x), where, -np.inf)
-    return _reduce(logsumexp_p, x, _axes("logsumexp", x, axis), keepdims)
-
-
-def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
-    """``exp(x) / sum(exp(x))`` without overflow; equal infinities share equally."""
-    x = _only("softmax", _inexact(x), where, -np.inf)
-    return softmax_p.bind(x, axes=_axes("softmax", x, axis))
-
-
-def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
-    """``x - logsumexp(x)``."""
-    x = _only("log_softmax", _inexact(x), where, -np.inf)
-    return sub(x, logsumexp(x, axis, keepdims=True))
 
 
 # Moments ---------------------------------------------------------------------------------------
@@ -449,7 +445,7 @@ def _over(total: Any, count: Any) -> Any:
 
 def _mean(x: Any, axes: Axes, where: Any, keepdims: bool) -> Any:
     """The mean in the dtype of ``x``, which is inexact."""
-    total = reduce_sum(_only("mean", x, where, 0), axes)
+    total = reduce_sum(only_where("mean", x, where, 0), axes)
     total = keep(total, x, axes) if keepdims else total
     return _over(total, _count(x, axes, where, keepdims))
 
@@ -458,7 +454,7 @@ def mean(
     x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, where: Any = None
 ) -> Any:
     """The arithmetic mean, arguments as ``sum_``; of integers in float64."""
-    axes = _axes("mean", x, axis)
+    axes = reduced_axes("mean", x, axis)
     inner, result = _moment_dtypes(dtype_of(x), dtype)
     return convert(_mean(convert(x, inner), axes, where, keepdims), result)
 
@@ -481,16 +477,15 @@ def var(
       keepdims: leaves the axes in place, at length 1.
       where: a mask that broadcasts to ``x``; only elements where it holds take part.
     """
-    axes = _axes("var", x, axis)
+    axes = reduced_axes("var", x, axis)
     inner, result = _moment_dtypes(dtype_of(x), dtype)
     x = convert(x, inner)
-    away = _only("var", sub(x, _mean(x, axes, where, keepdims=True)), where, 0)
+    away = only_where("var", sub(x, _mean(x, axes, where, keepdims=True)), where, 0)
     square = real(mul(away, conj(away))) if inner.kind == "c" else mul(away, away)
-    left = _degrees_of_freedom(_count(x, axes, where, keepdims=True), ddof)
-    total = keep(reduce_sum(square, axes), x, axes)
-    out = _over(total, left)
-    out = out if keepdims else reshape(out, _without(shape_of(x), axes))
-    return convert(out, np.empty(0, result).real.dtype)
+    left = _degrees_of_freedom(_count(x, axes, where, keepdims), ddof)
+    total = reduce_sum(square, axes)
+    total = keep(total, x, axes) if keepdims else total
+    return convert(_over(total, left), np.empty(0, result).real.dtype)
 
 
 def _degrees_of_freedom(count: Any, ddof: float) -> Any:
@@ -498,6 +493,17 @@ def _degrees_of_freedom(count: Any, ddof: float) -> Any:
         left = count - ddof
         return left if left > 0 else 0
     return max(sub(count, ddof), 0)
+
+
+#: The square root; its derivative at 0 is 0, the subgradient of least norm of a distance.
+root_p = unary(
+    "root",
+    impl=lambda xp, x: xp.sqrt(x),
+    partial=lambda out, _x: div(0.5, select(eq(out, 0), np.inf, out)),
+    scalar="sqrt",
+    ufunc=np.sqrt,
+    flops=4,
+)
 
 
 def std(
@@ -511,6 +517,4 @@ def std(
     """The square root of ``var``; where that is 0 the derivative is 0, the least subgradient."""
     inner, result = _moment_dtypes(dtype_of(x), dtype)
     square = var(convert(x, inner), axis, None, ddof, keepdims, where)
-    flat = eq(square, 0)
-    out = select(flat, 0, sqrt(select(flat, 1, square)))
-    return convert(out, np.empty(0, result).real.dtype)
+    return convert(root_p.bind(square), np.empty(0, result).real.dtype)
