@@ -121,6 +121,10 @@ class Tracer:
         """The value underneath, where this trace has one; else None."""
         return None
 
+    def below(self) -> Any:
+        """What stands for it in the parent trace, where that is one value; else None."""
+        return None
+
     def origin(self) -> str:
         """Where the value comes from, for messages."""
         return ""
@@ -205,6 +209,13 @@ class Tracer:
         return self
 
 
+def ground(x: Any) -> Any:
+    """The array or number under any number of tracers, None where there is none yet."""
+    while isinstance(x, Tracer):
+        x = x.below()
+    return x
+
+
 Resolver = Callable[[tuple[Any, ...], str], tuple[Any, tuple[Any, ...]]]
 
 
@@ -240,7 +251,7 @@ class EvalTrace(Trace):
             xp, args = self.home(args, primitive.name)
         kind = type(args[0]) if args else None
         try:
-            if kind in PYTHON_SCALARS:
+            if kind in PYTHON_SCALARS and type(args[-1]) in PYTHON_SCALARS:
                 weak = _eval_weak(primitive, xp, args, params)
                 if weak is not None:
                     return weak[0]

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from fxad.backends.registry import backend_of
 from fxad.core.aval import DType, Shape, ShapedArray, aval_of, is_differentiable
 from fxad.core.primitive import Primitive, Rule
 from fxad.core.source import error
-from fxad.core.trace import Tracer
+from fxad.core.trace import Tracer, ground
 from fxad.errors import ArgumentValueError, ShapeError
 
 
@@ -222,17 +223,24 @@ def full(shape: Sequence[int], value: Any, dtype: Any) -> Any:
 
 def zeros_like(x: Any) -> Any:
     """Zeros of the shape, dtype and backend of ``x``; float0 tangents for float0."""
-    aval = aval_of(x)
-    if isinstance(x, Tracer):
-        return full(aval.shape, 0, aval.dtype)
-    is_number = isinstance(x, np.number | bool | int | float | complex)
-    return type(x)(0) if is_number else np.zeros_like(x)
+    if isinstance(x, np.number | bool | int | float | complex):
+        return type(x)(0)
+    return np.zeros_like(x) if isinstance(x, np.ndarray) else broadcast_to(number_like(x, 0), x.shape)
 
 
 def ones_like(x: Any) -> Any:
-    """Ones of the shape and dtype of ``x``."""
-    aval = aval_of(x)
-    return aval.dtype.type(1) if not aval.shape else full(aval.shape, 1, aval.dtype)
+    """Ones of the shape, dtype and backend of ``x``."""
+    return broadcast_to(number_like(x, 1), shape_of(x))
+
+
+def number_like(x: Any, value: float) -> Any:
+    """A number of the dtype of ``x``, where ``x`` lives: computation follows data."""
+    dtype = dtype_of(x)
+    below = ground(x)
+    home = None if isinstance(below, np.ndarray | np.generic) else backend_of(below)
+    if home is None or home.platform == "cpu":
+        return dtype.type(value)
+    return home.xp.full((), value, dtype)
 
 
 def _sum_abstract(x: ShapedArray, *, axes: tuple[int, ...]) -> ShapedArray:
@@ -265,7 +273,7 @@ def _sum_batch(
 reduce_sum_p = linear(
     "reduce_sum",
     abstract=_sum_abstract,
-    impl=lambda xp, x, *, axes: xp.sum(x, axis=axes, dtype=x.dtype),
+    impl=lambda xp, x, *, axes: x.sum(axes, x.dtype),
     transpose=_sum_transpose,
     batch=_sum_batch,
 )
@@ -281,10 +289,12 @@ def unbroadcast(ct: Any, aval: ShapedArray) -> Any:
     shape = shape_of(ct)
     if shape != aval.shape:
         extra = len(shape) - len(aval.shape)
-        grown = [
-            extra + d for d, n in enumerate(aval.shape) if n == 1 and shape[extra + d] != 1
-        ]
-        ct = reshape(reduce_sum(ct, (*range(extra), *grown)), aval.shape)
+        axes = tuple(range(extra))
+        if shape[extra:] != aval.shape:
+            axes += tuple(
+                extra + d for d, n in enumerate(aval.shape) if n == 1 and shape[extra + d] != 1
+            )
+        ct = reshape(reduce_sum(ct, axes), aval.shape)
     return ct if dtype_of(ct) == aval.dtype else convert(ct, aval.dtype)
 
 
