@@ -78,6 +78,7 @@ class OpInfo:
       tolerance: how many times the usual tolerance its values may be off.
       linear: the operands in which it is linear, each alone.
       elementwise: whether broadcasting and promotion are its own.
+      keeps_precision: False for casts.
       vectorizes: False for shapes that depend on values, which ``jit`` and ``vmap`` refuse.
       jax: its name in JAX, where the parity tests look for it.
       errors: calls that must fail.
@@ -94,6 +95,7 @@ class OpInfo:
     linear: tuple[int, ...] = ()
     elementwise: bool = False
     vectorizes: bool = True
+    keeps_precision: bool = True
     jax: str | None = None
     errors: Callable[[], Iterable[ErrorInput]] = tuple
 

@@ -285,6 +285,8 @@ def test_linear_operands(info, position, rng):
 
                 x = sample.args[position]
                 out, pullback = fxad.vjp(of_one, x)
+                if not inexact(out):
+                    continue
                 ct = directions([out])[0]
                 assert_close(fxad.linear_transpose(of_one, x)(ct), pullback(ct), info)
 
@@ -296,7 +298,7 @@ NARROW = ("float16", "float32", "complex64")
 
 
 def narrow(info: OpInfo) -> list[str]:
-    return [d for d in NARROW if d in info.dtypes]
+    return [d for d in NARROW if d in info.dtypes and info.keeps_precision]
 
 
 @each_dtype(DIFFERENTIABLE, narrow)

@@ -202,5 +202,5 @@ def check_like(transformation: str, what: str, wanted_of: str, got: Any, wanted:
         StructureError,
         transformation,
         f"got {what} {a.long_name()}, wanted {wanted.long_name()} as {wanted_of}",
-        f"Give the {what} the shape and dtype of {wanted_of}.",
+        f"Give it the shape and dtype of {wanted_of}.",
     )
