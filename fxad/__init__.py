@@ -1,6 +1,6 @@
 """Composable function transformations for NumPy and CuPy arrays."""
 
-from fxad import config, errors, numpy, tree, tree_util
+from fxad import config, errors, numpy, random, tree, tree_util
 from fxad.backends import (
     block_until_ready,
     default_backend,
@@ -56,6 +56,7 @@ __all__ = [
     "local_devices",
     "make_jaxpr",
     "numpy",
+    "random",
     "remat",
     "tree",
     "tree_util",

@@ -12,7 +12,7 @@ import numpy as np
 import fxad
 import fxad.config as config
 from fxad.backends import backend_named, backend_names, default_backend
-from fxad.backends.kernels import cache_directory, kernel_folder
+from fxad.backends.nvrtc import cache_directory, kernel_folder
 from fxad.errors import FxadError
 
 PACKAGES = (

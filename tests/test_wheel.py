@@ -19,13 +19,13 @@ pytestmark = pytest.mark.xdist_group("wheel")
 SCRIPT = """
 import json, sys
 import fxad, fxad.numpy as fnp
-from fxad.backends import kernels
+from fxad.backends import nvrtc
 print(json.dumps({
     "file": fxad.__file__,
     "version": fxad.__version__,
     "hessian": float(fxad.grad(fxad.grad(lambda x: fnp.sin(x) * x))(0.0)),
-    "kernels": sorted(path.name for path in kernels.kernel_folder().rglob("*") if path.is_file()),
-    "folder": str(kernels.kernel_folder()),
+    "kernels": sorted(path.name for path in nvrtc.kernel_folder().rglob("*") if path.is_file()),
+    "folder": str(nvrtc.kernel_folder()),
     "modules": sorted({name.partition(".")[0] for name in sys.modules}),
 }))
 """

@@ -40,7 +40,7 @@ def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> A
     Example:
       >>> import fxad
       >>> fxad.random.permutation(fxad.random.key(0), 6)
-      array([2, 5, 1, 3, 0, 4])
+      array([0, 1, 5, 4, 3, 2])
     """
     one_key("permutation", key)
     shape = shape_of(x)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fxad.backends.kernels import cache_directory, kernel_folder, read_source
+from fxad.backends.nvrtc import cache_directory, kernel_folder, read_source
 
 INCLUDE = Path(__file__).with_name("include")
 FLAGS = ("-std=c++17", "-O1", "-g1", "-w", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")

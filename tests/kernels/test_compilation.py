@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from fxad.backends import kernels
+from fxad.backends import nvrtc
 
 ARCHITECTURES = (80, 90, 100, 120)
-NAMES = sorted(path.stem for path in kernels.kernel_folder().glob("*.cu"))
+NAMES = sorted(path.stem for path in nvrtc.kernel_folder().glob("*.cu"))
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("cupy_backends") is None,
@@ -23,8 +23,8 @@ def test_there_are_kernels():
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("name", NAMES)
 def test_compiles_without_warnings_and_spills(name, arch):
-    source = kernels.read_source(name)
-    code, log = kernels.compile_source(source, arch, ["--ptxas-options=-v"])
+    source = nvrtc.read_source(name)
+    code, log = nvrtc.compile_source(source, arch, ["--ptxas-options=-v"])
     entries = re.findall(r"Compiling entry function '(\w+)' for 'sm_(\d+)'", log)
     spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", log)
     assert code.startswith(b"\x7fELF")
@@ -43,5 +43,5 @@ def test_a_spill_would_be_seen():
         'extern "C" __global__ void __launch_bounds__(1024, 2) wide(float* x, float y, int n) {\n'
         f"{loads}\n    for (int i = 0; i < n; ++i) {{\n{body}\n    }}\n{stores}\n}}\n"
     )
-    _, log = kernels.compile_source(kernels.Source("wide.cu", text), 90, ["--ptxas-options=-v"])
+    _, log = nvrtc.compile_source(nvrtc.Source("wide.cu", text), 90, ["--ptxas-options=-v"])
     assert re.search(r"[1-9]\d* bytes spill stores", log)
