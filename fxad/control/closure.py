@@ -1,0 +1,59 @@
+"""``closure_convert``: what a function closes over, as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import fxad.tree as tree
+from fxad.core.aval import aval_of
+from fxad.core.source import error
+from fxad.core.staging import hoist, stage
+from fxad.errors import (
+    StructureError,
+)
+from fxad.transforms.common import flatten_outputs
+
+
+def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, list[Any]]:
+    """A function that closes over nothing that is traced, and the values it closed over.
+
+    Args:
+      fun: a function, which may close over values of an enclosing transformation.
+      *example_args: arguments of the shapes and dtypes it will be called with.
+
+    Returns:
+      ``(converted, values)`` with ``converted(*args, *values) == fun(*args)``.
+
+    Example:
+      >>> import fxad
+      >>> def f(y):
+      ...     g, values = fxad.closure_convert(lambda x: x * y, 1.0)
+      ...     return g(3.0, *values)
+      >>> float(fxad.grad(f)(2.0))
+      3.0
+    """
+    leaves, structure = tree.flatten(example_args)
+    out_structures: list[Any] = []
+
+    def flat(*values: Any) -> list[Any]:
+        outs, out_structure = flatten_outputs(
+            "closure_convert", fun(*tree.unflatten(structure, values))
+        )
+        out_structures.append(out_structure)
+        return outs
+
+    closed, consts = hoist(stage(flat, [aval_of(x) for x in leaves], "closure_convert"))
+
+    def converted(*args: Any) -> Any:
+        count = len(args) - len(consts)
+        inner, inner_structure = tree.flatten(args[:count])
+        if inner_structure != structure:
+            raise error(
+                StructureError,
+                "closure_convert",
+                f"got arguments of another structure: {tree.mismatch(structure, inner_structure)}",
+            )
+        return tree.unflatten(out_structures[0], closed(*args[count:], *inner))
+
+    return converted, consts
