@@ -13,7 +13,7 @@ import pytest
 import fxad
 import fxad.dlpack
 from fxad import backends, config
-from fxad.backends import Device, kernels
+from fxad.backends import Device, nvrtc
 from fxad.backends.numpy import xp as host
 from fxad.errors import (
     ArgumentTypeError,
@@ -179,7 +179,7 @@ def test_kernels_compile(kernel, ctype):
         *(f"-I{include}/cupy/_cccl/{d}" for d in ("libcudacxx", "thrust", "cub")),
     ]
     source = cuda_source(kernel, ctype).replace("float16", "float")
-    code, _ = kernels.compile_source(kernels.Source(kernel.name + ".cu", source), 90, options)
+    code, _ = nvrtc.compile_source(nvrtc.Source(kernel.name + ".cu", source), 90, options)
     assert code
 
 
