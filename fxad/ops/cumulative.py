@@ -166,12 +166,41 @@ cumsum_p: Primitive = _cumulative(
     jvp=lambda t, out, x, axis, reverse: cumsum_p.bind(t, axis=axis, reverse=reverse),
     transpose=lambda ct, axis, reverse: cumsum_p.bind(ct, axis=axis, reverse=not reverse),
 )
+
+
+def _cumprod_jvp(t: Any, out: Any, x: Any, axis: int, reverse: bool) -> Any:
+    return linear_recurrence(x, mul(t, shifted(out, 1, axis, reverse)), axis, reverse)
+
+
 cumprod_p = _cumulative(
-    "cumprod",
-    lambda xp, x, axis: xp.cumprod(x, axis=axis, dtype=x.dtype),
-    jvp=lambda t, out, x, axis, reverse: linear_recurrence(
-        x, mul(t, shifted(out, 1, axis, reverse)), axis, reverse
-    ),
+    "cumprod", lambda xp, x, axis: xp.cumprod(x, axis=axis, dtype=x.dtype), jvp=_cumprod_jvp
+)
+
+
+def _product_of_others(xp: Any, x: Any, axis: int) -> Any:
+    out = xp.ones_like(x)
+    x, y = xp.moveaxis(x, axis, -1), xp.moveaxis(out, axis, -1)
+    y[..., 1:] = xp.cumprod(x[..., :-1], axis=-1, dtype=x.dtype)
+    y[..., :-1] *= xp.cumprod(x[..., :0:-1], axis=-1, dtype=x.dtype)[..., ::-1]
+    return out
+
+
+def _product_of_others_jvp(t: Any, out: Any, x: Any, axis: int, reverse: bool) -> Any:
+    """The product rule on the products before and after each element."""
+    sides = []
+    for back in (False, True):
+        factors, tangents = shifted(x, 1, axis, back), shifted(t, 0, axis, back)
+        product = cumprod_p.bind(factors, axis=axis, reverse=back)
+        sides.append((product, _cumprod_jvp(tangents, product, factors, axis, back)))
+    (before, t_before), (after, t_after) = sides
+    return add_any(mul(t_before, after), mul(before, t_after))
+
+
+#: For each element the product of all others along the axis, whatever zeros are among them.
+product_of_others_p = _cumulative(
+    "product_of_others",
+    _product_of_others,
+    jvp=_product_of_others_jvp,
 )
 
 

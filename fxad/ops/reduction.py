@@ -26,7 +26,7 @@ from fxad.ops.base import (
     to_front,
     transpose,
 )
-from fxad.ops.cumulative import accumulation_dtype, cumprod_p
+from fxad.ops.cumulative import accumulation_dtype, product_of_others_p
 from fxad.ops.elementwise import (
     add,
     conj,
@@ -41,7 +41,7 @@ from fxad.ops.elementwise import (
     sub,
 )
 from fxad.ops.rules import unary
-from fxad.ops.shape import ravel, shifted
+from fxad.ops.shape import ravel
 
 Axes = tuple[int, ...]
 
@@ -215,11 +215,8 @@ def _prod_jvp(t: Any, out: Any, x: Any, axes: Axes) -> Any:
     """Each tangent times the product of all other factors, which is right at zeros too."""
     x, t = _last(x, axes), _last(t, axes)
     axis = len(shape_of(x)) - 1
-    if shape_of(x)[axis] == 1:
-        return reduce_sum(t, (axis,))
-    before = cumprod_p.bind(shifted(x, 1, axis), axis=axis, reverse=False)
-    after = cumprod_p.bind(shifted(x, 1, axis, reverse=True), axis=axis, reverse=True)
-    return reduce_sum(mul(t, mul(before, after)), (axis,))
+    others = product_of_others_p.bind(x, axis=axis, reverse=False)
+    return reduce_sum(mul(t, others), (axis,))
 
 
 reduce_prod_p = reduction(
