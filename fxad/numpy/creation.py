@@ -20,8 +20,6 @@ from fxad.ops.base import broadcast_to, convert, dtype_of, reshape, shape_of
 from fxad.ops.base import full as staged_full
 from fxad.ops.identity import copy as copied
 from fxad.ops.transfer import device_put
-from fxad.transforms.jvp import JVPTracer
-from fxad.transforms.vmap import BatchTracer
 
 Size = int | Sequence[int]
 
@@ -49,14 +47,10 @@ def default_dtype(*numbers: Any) -> DType:
 def namespace_of(x: Any) -> Any:
     """The array module of the values under a tracer."""
     while isinstance(x, Tracer):
-        if isinstance(x, JVPTracer):
-            x = x.primal
-        elif isinstance(x, BatchTracer):
-            x = x.value
-        else:
-            return default_xp()
-    home = backend_of(x)
-    return default_xp() if home is None or type(x) in PYTHON_SCALARS else home.xp
+        # What a derivative's tracer and a batch's tracer hold; others have no value.
+        x = getattr(x, "primal", None) if hasattr(x, "primal") else getattr(x, "value", None)
+    home = None if x is None or type(x) in PYTHON_SCALARS else backend_of(x)
+    return default_xp() if home is None else home.xp
 
 
 def _on(device: Any, x: Any) -> Any:

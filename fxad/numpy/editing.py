@@ -257,9 +257,7 @@ def _padded_along(array: Any, axis: int, width: Any, mode: str, options: dict[st
         sides = _ramps(array, axis, width, _pairs(options.get("end_values", 0), ndim)[axis])
     else:
         lengths = _pairs(options.get("stat_length"), ndim)[axis]
-        sides = [
-            _statistic(array, axis, side, n, mode) for side, n in enumerate(lengths)
-        ]
+        sides = [_statistic(array, axis, side, n, mode) for side, n in enumerate(lengths)]
         sides = [
             broadcast_to(x, [m if d == axis else k for d, k in enumerate(shape_of(x))])
             for x, m in zip(sides, width, strict=True)

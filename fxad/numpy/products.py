@@ -13,6 +13,7 @@ from fxad.errors import ArgumentValueError, ShapeError
 from fxad.numpy.dispatch import check_cast, implements, refuse_out
 from fxad.numpy.nested import operand
 from fxad.ops.base import moveaxis, normalize_axis, reshape, shape_of
+from fxad.ops.einsum import einsum as ops_einsum
 from fxad.ops.elementwise import mul, neg, sub
 from fxad.ops.shape import split, stack
 
@@ -243,6 +244,58 @@ def tensordot(a: Any, b: Any, axes: int | Sequence[Any] = 2) -> Any:
       [3, 7]
     """
     return ops.tensordot(operand(a), operand(b), axes)
+
+
+@implements(np.einsum)
+def einsum(
+    *operands: Any,
+    out: Any = None,
+    dtype: Any = None,
+    order: str = "K",
+    casting: str = "safe",
+    optimize: Any = True,
+) -> Any:
+    """A sum of products of elements, written with a letter for each axis.
+
+    Args:
+      *operands: a string such as ``"ij,jk->ik"`` and the arrays; or arrays each followed by a list
+        of integers, and a list for the output.
+      out: none with traced arrays.
+      dtype: to compute in; None is what the operands promote to.
+      order: as for NumPy, of plain arrays.
+      casting: what conversions ``dtype`` may make.
+      optimize: how the order of products is chosen, as for ``einsum_path``; NumPy's own, for plain
+        arrays, takes them from left to right unless it is given.
+
+    Returns:
+      An array with the output's axes.
+
+    Raises:
+      ArgumentValueError: the subscripts are malformed.
+      ShapeError: they do not fit the operands' shapes.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.einsum("ij,j->i", fnp.array([[1, 2], [3, 4]]), fnp.array([1, 1])).tolist()
+      [3, 7]
+    """
+    refuse_out("einsum", out)
+    if isinstance(operands[0], str):
+        operands = (operands[0], *map(operand, operands[1:]))
+    if dtype is None:
+        return ops_einsum(*operands, optimize=optimize)
+    wanted = np.dtype(dtype)
+    step = 1 if isinstance(operands[0], str) else 2
+    cast = [
+        check_cast("einsum", operand(x), wanted, casting) if _is_array(i, operands, step) else x
+        for i, x in enumerate(operands)
+    ]
+    return ops_einsum(*cast, optimize=optimize)
+
+
+def _is_array(i: int, operands: Any, step: int) -> bool:
+    """Whether an argument of einsum is an array, and not subscripts."""
+    return i > 0 if step == 1 else i % 2 == 0 and i + 1 < len(operands)
 
 
 @implements(np.kron)

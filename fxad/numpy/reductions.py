@@ -9,11 +9,14 @@ import numpy as np
 
 import fxad.ops.cumulative as cumulative
 import fxad.ops.reduction as ops
+from fxad.core.source import error
+from fxad.errors import ArgumentValueError
 from fxad.numpy.dispatch import implements, refuse_out
 from fxad.numpy.nested import operand
-from fxad.ops.base import broadcast_to, dtype_of, shape_of
+from fxad.ops.base import broadcast_to, dtype_of, normalize_axis, shape_of
 from fxad.ops.elementwise import add, conj, div, mul, real, sqrt, sub
 from fxad.ops.elementwise import max as maximum
+from fxad.ops.shape import pad
 
 Axis = int | Sequence[int] | None
 
@@ -465,3 +468,90 @@ def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None)
     """
     refuse_out("cumprod", out)
     return cumulative.cumprod(operand(a), axis, dtype)
+
+
+@implements(*filter(None, [getattr(np, "cumulative_sum", None)]))
+def cumulative_sum(
+    x: Any,
+    /,
+    *,
+    axis: int | None = None,
+    dtype: Any = None,
+    out: Any = None,
+    include_initial: bool = False,
+) -> Any:
+    """Running sums along one axis.
+
+    Args:
+      x: array, number or list.
+      axis: the axis; needed if there are several.
+      dtype: to compute in; None is that of ``x``, and a 64-bit one for narrower integers.
+      out: none with traced arrays.
+      include_initial: starts with 0, one element more.
+
+    Returns:
+      An array.
+
+    Raises:
+      ArgumentValueError: the axis is missing.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.cumulative_sum([1, 2, 3]).tolist()
+      [1, 3, 6]
+    """
+    refuse_out("cumulative_sum", out)
+    return _cumulative(
+        "cumulative_sum", cumulative.cumsum, operand(x), axis, dtype, include_initial, 0
+    )
+
+
+@implements(*filter(None, [getattr(np, "cumulative_prod", None)]))
+def cumulative_prod(
+    x: Any,
+    /,
+    *,
+    axis: int | None = None,
+    dtype: Any = None,
+    out: Any = None,
+    include_initial: bool = False,
+) -> Any:
+    """Running products along one axis.
+
+    Args:
+      x: array, number or list.
+      axis: the axis; needed if there are several.
+      dtype: to compute in; None is that of ``x``, and a 64-bit one for narrower integers.
+      out: none with traced arrays.
+      include_initial: starts with 1, one element more.
+
+    Returns:
+      An array.
+
+    Raises:
+      ArgumentValueError: the axis is missing.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.cumulative_prod([1, 2, 3]).tolist()
+      [1, 2, 6]
+    """
+    refuse_out("cumulative_prod", out)
+    return _cumulative(
+        "cumulative_prod", cumulative.cumprod, operand(x), axis, dtype, include_initial, 1
+    )
+
+
+def _cumulative(
+    name: str, run: Any, x: Any, axis: int | None, dtype: Any, include_initial: bool, initial: int
+) -> Any:
+    ndim = len(shape_of(x))
+    if axis is None and ndim != 1:
+        raise error(
+            ArgumentValueError, name, f"got no axis for {shape_of(x)}, wanted one", "Name the axis."
+        )
+    axis = normalize_axis(name, axis or 0, ndim)
+    found = run(x, axis, dtype)
+    if not include_initial:
+        return found
+    return pad(found, initial, [(int(d == axis), 0, 0) for d in range(ndim)])

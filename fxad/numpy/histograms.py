@@ -1,0 +1,218 @@
+"""Counts in bins. Edges come from known values; counts of weights are differentiable in them."""
+
+from __future__ import annotations
+
+import builtins
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import fxad.ops.elementwise as ops
+import fxad.ops.reduction as reduction
+from fxad.core.source import error
+from fxad.errors import ArgumentValueError, ShapeError
+from fxad.numpy.dispatch import implements, known
+from fxad.numpy.nested import operand
+from fxad.numpy.numerics import diff
+from fxad.numpy.ranges import linspace
+from fxad.numpy.sorting import bincount
+from fxad.ops.base import convert, dtype_of, reshape, shape_of
+from fxad.ops.indexing import take
+from fxad.ops.shape import ravel
+from fxad.ops.sorting import searchsorted
+
+
+@implements(np.histogram_bin_edges)
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    """The edges of the bins of ``histogram``.
+
+    Args:
+      a: array or list.
+      bins: how many, the name of a rule that chooses, or the edges themselves.
+      range: the first and the last edge; None: the least and the greatest element.
+      weights: as for ``numpy.histogram``.
+
+    Returns:
+      A vector, one longer than there are bins.
+
+    Raises:
+      ArgumentValueError: the number of bins is not positive.
+      ConcretizationTypeError: a rule is to choose by traced values that are not known.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.histogram_bin_edges([0.0, 1.0], bins=2).tolist()
+      [0.0, 0.5, 1.0]
+    """
+    a = ravel(operand(a))
+    if isinstance(bins, str):
+        return np.histogram_bin_edges(known("histogram_bin_edges", a), bins, range, weights)
+    if np.ndim(bins):
+        return operand(bins)
+    count = operator.index(bins)
+    if count < 1:
+        raise error(ArgumentValueError, "histogram", f"got bins={bins}, wanted at least one")
+    if range is None and not shape_of(a)[0]:
+        range = (0.0, 1.0)
+    low, high = (reduction.amin(a), reduction.amax(a)) if range is None else map(operand, range)
+    flat = ops.eq(low, high)
+    low, high = ops.sub(low, ops.select(flat, 0.5, 0.0)), ops.add(high, ops.select(flat, 0.5, 0.0))
+    dtype = np.result_type(dtype_of(low), dtype_of(high), dtype_of(a))
+    dtype = dtype if dtype.kind == "f" else np.result_type(dtype, float)
+    return linspace(low, high, count + 1, dtype=dtype)
+
+
+def _bin(a: Any, edges: Any) -> Any:
+    """The number of the bin of each value; the number of bins for those outside."""
+    count = shape_of(edges)[0] - 1
+    place = ops.sub(searchsorted(edges, a, "right"), 1)
+    place = ops.select(ops.eq(a, take(edges, -1)), count - 1, place)
+    return ops.select(ops.logical_or(ops.lt(place, 0), ops.isnan(a)), count, place)
+
+
+@implements(np.histogram)
+def histogram(
+    a: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
+) -> tuple[Any, Any]:
+    """How many elements lie in each of several bins, or the sum of their weights.
+
+    Args:
+      a: array or list.
+      bins: how many, the name of a rule that chooses, or the edges themselves.
+      range: the first and the last edge; None: the least and the greatest element.
+      density: gives the probability density instead: its integral is 1.
+      weights: a weight for each element; differentiable.
+
+    Returns:
+      The counts, and the edges. Bins hold their left edge, the last one its right edge too.
+
+    Raises:
+      ShapeError: the weights have another shape.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> counts, edges = fnp.histogram([0.0, 0.2, 1.0], bins=2)
+      >>> counts.tolist(), edges.tolist()
+      ([2, 1], [0.0, 0.5, 1.0])
+    """
+    a = operand(a)
+    weights = _weights("histogram", weights, shape_of(a))
+    edges = histogram_bin_edges(a, bins, range, weights)
+    count = shape_of(edges)[0] - 1
+    found = _counts(_bin(ravel(a), edges), weights, count)
+    if density:
+        widths = diff(edges)
+        found = ops.div(ops.div(found, widths), reduction.sum_(found))
+    return found, edges
+
+
+def _weights(operation: str, weights: Any, shape: Sequence[int]) -> Any:
+    if weights is None:
+        return None
+    weights = operand(weights)
+    if shape_of(weights) != shape:
+        raise error(
+            ShapeError, operation, f"got weights {shape_of(weights)} for {shape}, wanted its shape"
+        )
+    return ravel(weights)
+
+
+def _counts(places: Any, weights: Any, count: int) -> Any:
+    found = bincount(places, weights, length=count)
+    if weights is None or dtype_of(weights).kind == "f":
+        return found
+    return convert(found, dtype_of(weights))
+
+
+@implements(np.histogramdd)
+def histogramdd(
+    sample: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
+) -> tuple[Any, list[Any]]:
+    """How many points lie in each cell of a grid, or the sum of their weights.
+
+    Args:
+      sample: points as the rows of an array (N, D), or a sequence of D vectors.
+      bins: how many along every axis, or for each axis how many or the edges.
+      range: for each axis the first and the last edge.
+      density: gives the probability density instead: its integral is 1.
+      weights: a weight for each point; differentiable.
+
+    Returns:
+      An array of D dimensions, and a list of the edges along each axis.
+
+    Raises:
+      ArgumentValueError: the number of bins does not fit the number of axes.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> counts, _ = fnp.histogramdd(fnp.array([[0.0, 0.0], [1.0, 1.0]]), bins=2)
+      >>> counts.tolist()
+      [[1.0, 0.0], [0.0, 1.0]]
+    """
+    if not isinstance(sample, list | tuple):
+        sample = operand(sample)
+        columns = builtins.range(shape_of(sample)[1])
+        sample = [take(sample, i, 1) for i in columns]
+    axes = [operand(x) for x in sample]
+    bins = [bins] * len(axes) if np.ndim(bins) == 0 else list(bins)
+    ranges = [None] * len(axes) if range is None else list(range)
+    if len(bins) != len(axes) or len(ranges) != len(axes):
+        raise error(
+            ArgumentValueError,
+            "histogramdd",
+            f"got {len(bins)} bins and {len(ranges)} ranges for {len(axes)} axes, wanted as many",
+        )
+    edges = [histogram_bin_edges(x, b, r) for x, b, r in zip(axes, bins, ranges, strict=True)]
+    sizes = [shape_of(e)[0] - 1 for e in edges]
+    cell: Any = 0
+    outside: Any = False
+    for x, e, n in zip(axes, edges, sizes, strict=True):
+        place = _bin(x, e)
+        outside = ops.logical_or(outside, ops.ge(place, n))
+        cell = ops.add(ops.mul(cell, n), place)
+    total = int(np.prod(sizes))
+    cell = ops.select(outside, total, cell)
+    weights = _weights("histogramdd", weights, shape_of(axes[0]))
+    found = reshape(convert(_counts(cell, weights, total), np.float64), sizes)
+    if density:
+        all_points = reduction.sum_(found)
+        for d, e in enumerate(edges):
+            widths = [sizes[d] if i == d else 1 for i in builtins.range(len(sizes))]
+            found = ops.div(found, reshape(diff(e), widths))
+        found = ops.div(found, all_points)
+    return found, edges
+
+
+@implements(np.histogram2d)
+def histogram2d(
+    x: Any,
+    y: Any,
+    bins: Any = 10,
+    range: Any = None,
+    density: bool | None = None,
+    weights: Any = None,
+) -> tuple[Any, Any, Any]:
+    """How many points of the plane lie in each cell of a grid, or the sum of their weights.
+
+    Args:
+      x: the first coordinates.
+      y: the second coordinates.
+      bins: how many along both axes, the edges along both, or a pair of either.
+      range: for each axis the first and the last edge.
+      density: gives the probability density instead: its integral is 1.
+      weights: a weight for each point; differentiable.
+
+    Returns:
+      A matrix, and the edges along both axes.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.histogram2d([0.0, 1.0], [0.0, 1.0], bins=2)[0].tolist()
+      [[1.0, 0.0], [0.0, 1.0]]
+    """
+    if np.ndim(bins) == 1 and len(bins) != 2 and not any(map(np.ndim, bins)):
+        bins = [bins, bins]
+    found, (first, second) = histogramdd([x, y], bins, range, density, weights)
+    return found, first, second
