@@ -225,7 +225,9 @@ def zeros_like(x: Any) -> Any:
     """Zeros of the shape, dtype and backend of ``x``; float0 tangents for float0."""
     if isinstance(x, np.number | bool | int | float | complex):
         return type(x)(0)
-    return np.zeros_like(x) if isinstance(x, np.ndarray) else broadcast_to(number_like(x, 0), x.shape)
+    if isinstance(x, np.ndarray):
+        return np.zeros_like(x)
+    return broadcast_to(number_like(x, 0), x.shape)
 
 
 def ones_like(x: Any) -> Any:

@@ -50,6 +50,10 @@ class JVPTracer(Tracer):
         """The value underneath, where there is one."""
         return self.primal.concrete() if isinstance(self.primal, Tracer) else self.primal
 
+    def below(self) -> Any:
+        """The primal."""
+        return self.primal
+
 
 register_tracer(JVPTracer)
 

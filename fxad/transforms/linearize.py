@@ -14,7 +14,7 @@ from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0, tangent
 from fxad.core.source import error
 from fxad.core.trace import current_trace, within
 from fxad.errors import DtypeError, InputMutatedError, NonScalarOutputError
-from fxad.ops.base import convert, shape_of
+from fxad.ops.base import convert, number_like, shape_of
 from fxad.transforms.common import (
     check_callable,
     check_like,
@@ -401,4 +401,4 @@ def _seed(name: str, run: _Linearized, holomorphic: bool) -> Any:
             "Take its real part or absolute value; for a holomorphic function set "
             "holomorphic=True; for integers compute in floats.",
         )
-    return aval.dtype.type(1)
+    return number_like(run.outs[0], 1)

@@ -308,6 +308,10 @@ class LinearizeTracer(Tracer):
         """The primal's number, where there is one."""
         return self.primal.concrete() if isinstance(self.primal, Tracer) else self.primal
 
+    def below(self) -> Any:
+        """The primal."""
+        return self.primal
+
 
 register_tracer(LinearizeTracer)
 

@@ -43,6 +43,10 @@ class BatchTracer(Tracer):
         """What is known of the value without its numbers."""
         return self._aval
 
+    def below(self) -> Any:
+        """The whole batch."""
+        return self.value
+
 
 register_tracer(BatchTracer)
 
