@@ -47,14 +47,21 @@ def check_value(
     assert_same(fun(*_frozen(args)), reference(*args), rtol)
 
 
-def check_abstract(fun: Callable[..., Any], args: Sequence[Any]) -> None:
-    """Staged on shapes and dtypes alone, ``fun`` has the results that it really has."""
-    real = tree.leaves(fun(*args))
-    closed = stage(lambda *xs: tree.leaves(fun(*xs)), [aval_of(a) for a in args])
-    check_jaxpr(closed)
-    for aval, y in zip(closed.out_avals, real, strict=True):
-        assert (aval.shape, aval.dtype) == (np.shape(y), np.asarray(y).dtype)
-    assert_same(closed(*args), real)
+def check_abstract(fun: Callable[..., Any], args: Sequence[Any], derivatives: bool = True) -> None:
+    """Staged on shapes and dtypes alone, ``fun`` has the results that it really has.
+
+    Args:
+      fun: the function.
+      args: its arguments.
+      derivatives: whether its ``jvp`` and ``vjp`` are staged as well.
+    """
+    for f in (fun, derivatives_of(fun)) if derivatives else (fun,):
+        real = tree.leaves(f(*args))
+        closed = stage(lambda *xs: tree.leaves(f(*xs)), [aval_of(a) for a in args])  # noqa: B023
+        check_jaxpr(closed)
+        for aval, y in zip(closed.out_avals, real, strict=True):
+            assert (aval.shape, aval.dtype) == (np.shape(y), np.asarray(y).dtype)
+        assert_same(closed(*args), real)
 
 
 # Derivatives --------------------------------------------------------------------------------------
@@ -213,7 +220,7 @@ def check_vmap(
       derivatives: whether the batched ``jvp`` and ``vjp`` are checked as well.
     """
     batches = [[np.asarray(variant(a, k)) for k in range(size)] for a in args]
-    functions = [fun, *([_derivatives_of(fun)] if derivatives else [])]
+    functions = [fun, *([derivatives_of(fun)] if derivatives else [])]
     for axes in _axes_of(args):
         placed = [
             a if d is None else np.stack(batch, axis=d)
@@ -237,7 +244,7 @@ def _axes_of(args: Sequence[Any]) -> list[tuple[int | None, ...]]:
     return mixtures if count <= _MOST_AXES else mixtures[:: int(count) // _MOST_AXES + 1]
 
 
-def _derivatives_of(fun: Callable[..., Any]) -> Callable[..., Any]:
+def derivatives_of(fun: Callable[..., Any]) -> Callable[..., Any]:
     """Tangent and cotangents of ``fun``, along and against values that are batched as it is."""
 
     def derivatives(*args: Any) -> list[Any]:
