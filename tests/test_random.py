@@ -222,6 +222,24 @@ def test_permutations_hold_every_element_once():
     assert np.array_equal(x, before)
 
 
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_what_is_drawn_from_an_array_is_new(n):
+    x = np.arange(float(n))
+    assert not np.shares_memory(x, random.permutation(random.key(0), x))
+    assert not np.shares_memory(x, random.choice(random.key(0), x, (n,), replace=False))
+    if n == 0:
+        assert random.permutation(random.key(0), x) is not x
+
+
+def test_traced_weights_of_zero_are_never_drawn():
+    p = np.array([0.1, 0.2, 0.0, 0.3, 0.4, 0.0])
+    draw = fxad.jit(
+        lambda p, replace: random.choice(random.key(0), 6, (4,), replace, p), static_argnums=1
+    )
+    assert set(host(draw(p, False)).tolist()) == {0, 1, 3, 4}
+    assert set(host(draw(p, True)).tolist()) <= {0, 1, 3, 4}
+
+
 # ---- under the transforms
 
 

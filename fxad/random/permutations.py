@@ -13,7 +13,8 @@ from fxad.core.source import error
 from fxad.errors import ArgumentTypeError, ArgumentValueError, ShapeError
 from fxad.numpy.creation import shape_tuple
 from fxad.ops.base import convert, dtype_of, normalize_axis, reshape, shape_of
-from fxad.ops.elementwise import add, mul
+from fxad.ops.elementwise import add, eq, mul, select
+from fxad.ops.identity import copy
 from fxad.ops.random_bits import random_bits, random_split
 from fxad.random.arguments import Size, float_dtype, one_key
 from fxad.random.continuous import gumbel, uniform
@@ -67,7 +68,7 @@ def _shuffle(key: Any, x: Any, axis: int) -> Any:
         key = keys[0]
         order = fnp.argsort(random_bits(keys[1], 32, shape), axis=axis, stable=True)
         x = fnp.take_along_axis(x, order, axis=axis)
-    return x
+    return copy(x) if size == 1 else x  # no rounds, but never the caller's own array
 
 
 def choice(
@@ -135,6 +136,6 @@ def _weighted(key: Any, n: int, draws: int, replace: bool, p: Any, mode: str | N
         targets = mul(sums[-1], 1 - uniform(key, (draws,), dtype_of(p)))
         return fnp.searchsorted(sums, targets)
     noise = gumbel(key, (n,), dtype_of(p), mode)
-    with np.errstate(divide="ignore"):  # log(0) is -inf: never among the largest
-        logits = fnp.log(p)
+    never = eq(p, 0)  # without the warning of log(0)
+    logits = select(never, -np.inf, fnp.log(select(never, 1.0, p)))
     return fnp.argsort(-add(noise, logits), stable=True)[:draws]
