@@ -58,6 +58,8 @@ class ErrorInput:
     error: type[Exception]
     match: str
     kwargs: dict[str, Any] = field(default_factory=dict)
+    #: Whether it fails for its shapes and dtypes alone.
+    staged: bool = True
 
 
 Samples = Callable[[np.random.Generator, np.dtype[Any]], Iterable[SampleInput]]

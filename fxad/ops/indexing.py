@@ -116,6 +116,7 @@ def _gather_batch(
     (x, *arrays), (dim, *array_dims) = args, dims
     if dim is None:
         arrays = stack_arrays(spec, arrays, array_dims)
+        params["unique"] = False  # two examples may name the same element
         return gather_p.bind(x, *arrays, spec=spec, **params), placement(spec)
     spec, arrays, axis, out_dim = batch_index(size, spec, arrays, array_dims)
     x = moveaxis(x, dim, axis)

@@ -188,6 +188,7 @@ REDUCTIONS = (
     ),
 )
 
+
 def _or_of_nothing(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
     """The sum over no elements is -inf, of which differences say nothing."""
     yield from reduced(CASES)(rng, dtype)
