@@ -1,6 +1,6 @@
 """Composable function transformations for NumPy and CuPy arrays."""
 
-from fxad import config, errors, numpy, random, tree, tree_util
+from fxad import config, errors, lax, numpy, random, tree, tree_util
 from fxad.backends import (
     block_until_ready,
     default_backend,
@@ -53,6 +53,7 @@ __all__ = [
     "jacrev",
     "jit",
     "jvp",
+    "lax",
     "linear_transpose",
     "linearize",
     "local_devices",

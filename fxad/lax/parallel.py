@@ -17,7 +17,7 @@ from fxad.ops.collective import (
     scatter_sum_p,
 )
 from fxad.ops.elementwise import add, div, mul
-from fxad.ops.reduction import reduce_max, reduce_min
+from fxad.ops.reduction import amax, amin
 from fxad.transforms.vmap import axis_size as _axis_size
 
 
@@ -82,7 +82,7 @@ def _extremum(name: str, reduce: Callable[..., Any], x: Any, axis_name: Any) -> 
         for one in _names(axis_name):
             size = _axis_size(name, one)
             gathered = all_gather_p.bind(value, axis_name=(one,), axis=0, size=size)
-            value = reduce(gathered, (0,))
+            value = reduce(gathered, 0)
         return value
 
     return tree.map(leaf, x)
@@ -107,7 +107,7 @@ def pmax(x: Any, axis_name: Any) -> Any:
       >>> fxad.vmap(scale, axis_name="i")(np.array([1.0, 4.0])).tolist()
       [0.25, 1.0]
     """
-    return _extremum("pmax", reduce_max, x, axis_name)
+    return _extremum("pmax", amax, x, axis_name)
 
 
 def pmin(x: Any, axis_name: Any) -> Any:
@@ -129,7 +129,7 @@ def pmin(x: Any, axis_name: Any) -> Any:
       >>> fxad.vmap(above, axis_name="i")(np.array([1.0, 4.0])).tolist()
       [0.0, 3.0]
     """
-    return _extremum("pmin", reduce_min, x, axis_name)
+    return _extremum("pmin", amin, x, axis_name)
 
 
 def axis_index(axis_name: Any) -> Any:
