@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 import fxad.tree as tree
-from fxad.core.aval import aval_of
+from fxad.core.aval import Shape, ShapedArray
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, DtypeError
-from fxad.ops.base import convert, reduce_sum, reshape, shape_of
+from fxad.ops.base import reduce_sum, reshape, shape_of
 from fxad.ops.elementwise import mul
 from fxad.transforms.common import (
     check_callable,
     check_structure,
     normalize_argnums,
     partial_call,
-    unpack_aux,
 )
 from fxad.transforms.jvp import jvp
-from fxad.transforms.linearize import grad, linearize, value_and_grad, vjp
+from fxad.transforms.linearize import Linearized, grad, value_and_grad
 from fxad.transforms.vmap import vmap
 
 Argnums = int | Sequence[int]
@@ -55,25 +53,7 @@ def jacfwd(
       >>> fxad.jacfwd(lambda x: x**2)(np.array([1.0, 2.0])).tolist()
       [[2.0, 0.0], [0.0, 4.0]]
     """
-    check_callable("jacfwd", fun)
-
-    @functools.wraps(fun)
-    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        numbers, single = normalize_argnums("jacfwd", argnums, len(args))
-        selected = tuple(args[n] for n in numbers)
-        of_selected = partial_call(fun, args, kwargs, numbers)
-        for x in tree.leaves(selected):
-            _check_dtype("jacfwd", "an argument", x, holomorphic)
-        point = selected[0] if single else selected
-        inner = of_selected if single else lambda xs: of_selected(*xs)
-        out, push, *aux = linearize(inner, point, has_aux=has_aux)
-        for y in tree.leaves(out):
-            _check_dtype("jacfwd", "an output", y, holomorphic, may_be_complex=True)
-        columns = vmap(push, out_axes=-1)(_basis(point))
-        jacobian = tree.map(lambda y, c: _split(c, point, len(shape_of(y))), out, columns)
-        return (jacobian, aux[0]) if has_aux else jacobian
-
-    return jacobian_of
+    return _jacobian("jacfwd", fun, argnums, has_aux, holomorphic, False, lambda run: True)
 
 
 def jacrev(
@@ -103,32 +83,7 @@ def jacrev(
       >>> fxad.jacrev(lambda x: np.array([[1.0, 2.0]]) @ x)(np.zeros(2)).tolist()
       [[1.0, 2.0]]
     """
-    check_callable("jacrev", fun)
-
-    @functools.wraps(fun)
-    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        numbers, single = normalize_argnums("jacrev", argnums, len(args))
-        selected = tuple(args[n] for n in numbers)
-        of_selected = partial_call(fun, args, kwargs, numbers)
-        for x in tree.leaves(selected):
-            _check_dtype("jacrev", "an argument", x, holomorphic, allow_int, not holomorphic)
-        point = selected[0] if single else selected
-        inner = of_selected if single else lambda xs: of_selected(*xs)
-        out, pull, *aux = vjp(inner, point, has_aux=has_aux)
-        for y in tree.leaves(out):
-            _check_dtype("jacrev", "an output", y, holomorphic)
-        rows = vmap(pull)(_basis(out))[0]
-        flat_rows, structure = tree.flatten(rows)
-        split = [_split_front(r, out) for r in flat_rows]
-        outs, out_structure = tree.flatten(out)
-        per_output = [
-            tree.unflatten(structure, [tree.leaves(s)[i] for s in split])
-            for i in range(len(outs))
-        ]
-        jacobian = tree.unflatten(out_structure, per_output)
-        return (jacobian, aux[0]) if has_aux else jacobian
-
-    return jacobian_of
+    return _jacobian("jacrev", fun, argnums, has_aux, holomorphic, allow_int, lambda run: False)
 
 
 def jacobian(
@@ -158,31 +113,68 @@ def jacobian(
       >>> fxad.jacobian(lambda x: x[:2] * x[2])(np.array([1.0, 2.0, 3.0])).tolist()
       [[3.0, 0.0, 1.0], [0.0, 3.0, 2.0]]
     """
-    check_callable("jacobian", fun)
-    forward = jacfwd(fun, argnums, has_aux, holomorphic)
-    reverse = jacrev(fun, argnums, has_aux, holomorphic, allow_int)
+    return _jacobian("jacobian", fun, argnums, has_aux, holomorphic, allow_int, _forward_is_cheaper)
+
+
+def _forward_is_cheaper(run: Linearized) -> bool:
+    """Forward where it can be taken and inputs are fewer; real to complex only goes forward."""
+    ins, outs = run.in_avals, run.out_avals
+    if not all(a.dtype.kind in "fc" for a in ins):
+        return False
+    if all(a.dtype.kind == "f" for a in ins) and any(a.dtype.kind == "c" for a in outs):
+        return True
+    return sum(a.size for a in ins) < sum(a.size for a in outs)
+
+
+def _jacobian(
+    name: str,
+    fun: Callable[..., Any],
+    argnums: Argnums,
+    has_aux: bool,
+    holomorphic: bool,
+    allow_int: bool,
+    forward: Callable[[Linearized], bool],
+) -> Callable[..., Any]:
+    """The function runs once; then unit vectors go through its linear part, all together."""
+    check_callable(name, fun)
 
     @functools.wraps(fun)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        numbers, _ = normalize_argnums("jacobian", argnums, len(args))
-        leaves = tree.leaves([args[n] for n in numbers])
-        real = all(aval_of(x).dtype.kind in ("c" if holomorphic else "f") for x in leaves)
-        if not real:
-            return reverse(*args, **kwargs)
-        inputs = sum(aval_of(x).size for x in leaves)
-        out = _output_avals(partial_call(fun, args, kwargs, range(len(args))), args, has_aux)
-        outputs = sum(a.size for a in out)
-        complex_output = any(a.dtype.kind == "c" for a in out)
-        chosen = forward if inputs < outputs or (complex_output and not holomorphic) else reverse
-        return chosen(*args, **kwargs)
+        numbers, single = normalize_argnums(name, argnums, len(args))
+        of_selected = partial_call(fun, args, kwargs, numbers)
+        point = args[numbers[0]] if single else tuple(args[n] for n in numbers)
+        inner = of_selected if single else lambda values: of_selected(*values)
+        run = Linearized(name, inner, point, has_aux)
+        go_forward = forward(run)
+        for aval in run.in_avals:
+            _check_dtype(name, "an argument", aval, holomorphic, allow_int, not go_forward)
+        for aval in run.out_avals:
+            _check_dtype(name, "an output", aval, holomorphic, False, go_forward)
+        blocks = _columns(run) if go_forward else _rows(run)
+        rows = [tree.unflatten(run.in_structure, row) for row in blocks]
+        jacobian = tree.unflatten(run.out_structure, rows)
+        return (jacobian, run.aux) if has_aux else jacobian
 
     return jacobian_of
 
 
-def _output_avals(fun: Callable[..., Any], args: Sequence[Any], has_aux: bool) -> list[Any]:
-    """The output's avals: the function runs once, since it may branch on values."""
-    out = fun(*args)
-    return [aval_of(y) for y in tree.leaves(unpack_aux("jacobian", out)[0] if has_aux else out)]
+def _columns(run: Linearized) -> list[list[Any]]:
+    """The blocks, by output and input, from a batch of tangents."""
+    columns = vmap(lambda *tangents: run.push(tangents), out_axes=-1)(*_basis(run.in_avals))
+    return [
+        _split(c, run.in_avals, len(aval.shape), aval.shape, ())
+        for c, aval in zip(columns, run.out_avals, strict=True)
+    ]
+
+
+def _rows(run: Linearized) -> list[list[Any]]:
+    """The blocks, by output and input, from a batch of cotangents."""
+    rows = vmap(lambda *cts: run.pull(cts))(*_basis(run.out_avals))
+    by_input = [
+        _split(r, run.out_avals, 0, (), aval.shape)
+        for r, aval in zip(rows, run.in_avals, strict=True)
+    ]
+    return [list(row) for row in zip(*by_input, strict=True)]
 
 
 def hessian(
@@ -311,13 +303,12 @@ def value_grad_hvp(f: Callable[..., Any], x: Any, v: Any) -> tuple[Any, Any, Any
 def _check_dtype(
     name: str,
     what: str,
-    x: Any,
+    aval: ShapedArray,
     holomorphic: bool,
-    allow_int: bool = False,
-    may_be_complex: bool = False,
+    allow_int: bool,
+    may_be_complex: bool,
 ) -> None:
-    aval = aval_of(x)
-    allowed = ("c" if holomorphic else "f") + ("c" if may_be_complex else "")
+    allowed = "c" if holomorphic else "fc" if may_be_complex else "f"
     if aval.dtype.kind in allowed or (allow_int and aval.dtype.kind in "iub"):
         return
     wanted = "complex numbers" if holomorphic else "real numbers"
@@ -329,37 +320,23 @@ def _check_dtype(
     )
 
 
-def _basis(point: Any) -> Any:
-    """The unit vectors of a pytree, stacked along a new leading axis of every leaf."""
-    leaves, structure = tree.flatten(point)
-    avals = [aval_of(x) for x in leaves]
-    total, start, columns = sum(a.size for a in avals), 0, []
+def _basis(avals: Sequence[ShapedArray]) -> list[Any]:
+    """The unit vectors of some arrays together, stacked along a new leading axis of each."""
+    total, start, blocks = sum(a.size for a in avals), 0, []
     for aval in avals:
         block = np.eye(total, aval.size, -start, dtype=aval.dtype)
-        columns.append(block.reshape((total, *aval.shape)))
+        blocks.append(block.reshape((total, *aval.shape)))
         start += aval.size
-    return tree.unflatten(structure, columns)
+    return blocks
 
 
-def _split(columns: Any, point: Any, ndim: int) -> Any:
-    """The last axis of an array, cut into the leaves of a pytree: ``prefix + leaf.shape`` each."""
-    leaves, structure = tree.flatten(point)
-    prefix, start, parts = shape_of(columns)[:ndim], 0, []
-    for x in leaves:
-        shape = shape_of(x)
-        size = math.prod(shape)
-        parts.append(reshape(columns[..., start : start + size], (*prefix, *shape)))
-        start += size
-    return tree.unflatten(structure, parts)
-
-
-def _split_front(rows: Any, point: Any) -> Any:
-    """The first axis of an array, cut into the leaves of a pytree: ``leaf.shape + rest`` each."""
-    leaves, structure = tree.flatten(point)
-    rest, start, parts = shape_of(rows)[1:], 0, []
-    for y in leaves:
-        shape = shape_of(y)
-        size = math.prod(shape)
-        parts.append(convert(reshape(rows[start : start + size], (*shape, *rest)), rows.dtype))
-        start += size
-    return tree.unflatten(structure, parts)
+def _split(
+    stacked: Any, avals: Sequence[ShapedArray], axis: int, before: Shape, after: Shape
+) -> list[Any]:
+    """An axis that runs over all elements of some arrays, cut into those arrays' own axes."""
+    start, parts = 0, []
+    for aval in avals:
+        index = (slice(None),) * axis + (slice(start, start + aval.size),)
+        parts.append(reshape(stacked[index], (*before, *aval.shape, *after)))
+        start += aval.size
+    return parts

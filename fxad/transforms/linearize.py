@@ -11,6 +11,7 @@ import numpy as np
 import fxad.config as config
 import fxad.tree as tree
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0, tangent_aval
+from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import error
 from fxad.core.trace import current_trace, within
 from fxad.errors import DtypeError, InputMutatedError, NonScalarOutputError
@@ -31,7 +32,7 @@ from fxad.transforms.staged import tape_jaxpr
 from fxad.transforms.tape import TapeTrace, backward, force_factors, linearize_flat
 
 
-class _Linearized:
+class Linearized:
     """A function that has been run once: its outputs, and the tape of its derivative.
 
     Args:
@@ -66,11 +67,26 @@ class _Linearized:
         self.outs, self.out_nodes = outs[: self.count], nodes[: self.count]
         self.aux = tree.unflatten(aux_structure, outs[self.count :]) if has_aux else None
         self.out_avals = [aval_of(y) for y in self.outs]
+        self.linear: tuple[ClosedJaxpr, list[Any]] | None = None
         self.fingerprints = _fingerprints(self.primals) if config.check_mutation else None
 
     def out(self, tape_lives: bool = True) -> Any:
         """The function's output, as the user's own arrays: the tape may hold the very same."""
         return tree.unflatten(self.out_structure, own(self.outs, self.primals, tape_lives))
+
+    def push(self, tangents: Sequence[Any]) -> list[Any]:
+        """Tangents of the outputs, one for each leaf; the linear part alone runs."""
+        if self.linear is None:
+            force_factors(self.out_nodes)
+            self.linear = tape_jaxpr(self.in_nodes, self.out_nodes)
+        closed, residuals = self.linear
+        used = [t for t, n in zip(tangents, self.in_nodes, strict=True) if n is not None]
+        results = iter(closed(*residuals, *used))
+        outs = [
+            instantiate(None if node is None else next(results), y)
+            for node, y in zip(self.out_nodes, self.outs, strict=True)
+        ]
+        return own(outs, tangents)
 
     def pull(self, cotangents: Sequence[Any], consume: bool = False) -> list[Any]:
         """Cotangents of the inputs, one for each leaf, as the user's own arrays."""
@@ -125,7 +141,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
       [[1.0, 1.0], [1.0, 1.0]]
     """
     check_callable("vjp", fun)
-    run = _Linearized("vjp", lambda args: fun(*args), primals, has_aux)
+    run = Linearized("vjp", lambda args: fun(*args), primals, has_aux)
 
     def pullback(ct: Any) -> Any:
         template = tree.unflatten(run.out_structure, run.out_avals)
@@ -171,24 +187,16 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
       (9.0, 6.0, 12.0)
     """
     check_callable("linearize", fun)
-    run = _Linearized("linearize", lambda args: fun(*args), primals, has_aux)
-    force_factors(run.out_nodes)
-    closed, residuals = tape_jaxpr(run.in_nodes, run.out_nodes)
+    run = Linearized("linearize", lambda args: fun(*args), primals, has_aux)
 
     def pushforward(*tangents: Any) -> Any:
         check_structure("linearize", "the tangents", tangents, primals)
         flat, _ = flatten_inputs("linearize", tangents)
         checked = [
-            _check_cotangent("linearize", t, tangent_aval(aval_of(p)))
-            for t, p in zip(flat, run.primals, strict=True)
+            _check_cotangent("linearize", t, tangent_aval(a))
+            for t, a in zip(flat, run.in_avals, strict=True)
         ]
-        used = [t for t, n in zip(checked, run.in_nodes, strict=True) if n is not None]
-        results = iter(closed(*residuals, *used))
-        outs = [
-            instantiate(None if node is None else next(results), y)
-            for node, y in zip(run.out_nodes, run.outs, strict=True)
-        ]
-        return tree.unflatten(run.out_structure, own(outs, flat))
+        return tree.unflatten(run.out_structure, run.push(checked))
 
     return (run.out(), pushforward, run.aux) if has_aux else (run.out(), pushforward)
 
@@ -339,10 +347,10 @@ def _value_and_grad(
         numbers, single = normalize_argnums(name, argnums, len(args))
         of_selected = partial_call(fun, args, kwargs, numbers)
         if single:
-            run = _Linearized(name, of_selected, args[numbers[0]], has_aux)
+            run = Linearized(name, of_selected, args[numbers[0]], has_aux)
         else:
             selected = tuple(args[n] for n in numbers)
-            run = _Linearized(name, lambda values: of_selected(*values), selected, has_aux)
+            run = Linearized(name, lambda values: of_selected(*values), selected, has_aux)
         for aval in run.in_avals:
             if aval.dtype.kind != "f" or holomorphic:
                 _check_input(name, aval, holomorphic, ints)
@@ -375,7 +383,7 @@ def _check_input(name: str, aval: ShapedArray, holomorphic: bool, allow_int: boo
 _NUMBER = tree.structure(0.0)
 
 
-def _seed(name: str, run: _Linearized, holomorphic: bool) -> Any:
+def _seed(name: str, run: Linearized, holomorphic: bool) -> Any:
     """The cotangent one, for an output that has been checked to be a single number."""
     if len(run.outs) != 1 or run.out_structure != _NUMBER:
         raise error(
