@@ -26,8 +26,8 @@ FLOORS = (
     ("transforms",),
     ("control",),
     ("compiler",),
-    ("lax", "numpy", "random", "scipy", "nn", "flatten_util"),
-    ("curvature", "optim", "interop", "dlpack", "distributed", "show", "extend", "test_util"),
+    ("lax", "numpy", "random", "scipy", "nn", "flatten_util", "dlpack"),
+    ("curvature", "optim", "interop", "distributed", "show", "extend", "test_util"),
     ("", "__main__"),
 )
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
