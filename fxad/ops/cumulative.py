@@ -18,8 +18,8 @@ from fxad.core.source import error
 from fxad.core.trace import is_linear
 from fxad.errors import DtypeError, ShapeError
 from fxad.ops.base import add_any, convert, dtype_of, normalize_axis, shape_of
-from fxad.ops.elementwise import div, eq, exp, mul, select, sub
-from fxad.ops.rules import nonlinear
+from fxad.ops.elementwise import div, mul, neg, rint, select
+from fxad.ops.rules import elementwise, nonlinear
 from fxad.ops.shape import batch_along, ravel, shifted
 
 
@@ -204,11 +204,15 @@ product_of_others_p = _cumulative(
 )
 
 
+#: Whether two numbers are equal, or both NaN.
+_same_p = elementwise("same", impl=lambda xp, x, y: (x == y) | ((x != x) & (y != y)))
+
+
 def _extremum_jvp(t: Any, out: Any, x: Any, axis: int, reverse: bool) -> Any:
-    """The mean of the tangents of all the elements so far that equal the extremum so far."""
+    """The mean of the tangents of all the elements so far that are the extremum so far."""
     dtype = dtype_of(x)
-    goes_on = convert(eq(out, shifted(out, 0, axis, reverse)), dtype)
-    hit = eq(x, out)
+    goes_on = convert(_same_p.bind(out, shifted(out, 0, axis, reverse)), dtype)
+    hit = _same_p.bind(x, out)
     total = linear_recurrence(goes_on, select(hit, t, 0), axis, reverse)
     return div(total, linear_recurrence(goes_on, convert(hit, dtype), axis, reverse))
 
@@ -217,15 +221,26 @@ cummax_p = _cumulative("cummax", lambda xp, x, axis: xp.cummax(x, axis), jvp=_ex
 cummin_p = _cumulative("cummin", lambda xp, x, axis: xp.cummin(x, axis), jvp=_extremum_jvp)
 
 
-def _share(part: Any, whole: Any) -> Any:
-    """``exp(part - whole)``, and 1 where both are the same infinity."""
-    return exp(select(eq(part, whole), 0, sub(part, whole)))
+def _share_impl(xp: Any, part: Any, whole: Any) -> Any:
+    with np.errstate(invalid="ignore"):
+        return xp.exp(xp.where(part == whole, part.dtype.type(0), part - whole))
+
+
+#: ``exp(part - whole)``, and 1 where both are the same infinity.
+share_p = elementwise(
+    "share",
+    impl=_share_impl,
+    partials=(lambda out, _part, _whole: out, lambda out, _part, _whole: neg(out)),
+    flops=20,
+)
 
 
 def _cumlogsumexp_jvp(t: Any, out: Any, x: Any, axis: int, reverse: bool) -> Any:
-    before = shifted(out, -np.inf, axis, reverse)
-    weighted = mul(t, _share(x, out))
-    return linear_recurrence(_share(before, out), weighted, axis, reverse)
+    before = share_p.bind(shifted(out, -np.inf, axis, reverse), out)
+    weight = share_p.bind(x, out)
+    total = linear_recurrence(before, mul(t, weight), axis, reverse)
+    # The weights sum to 1, or to the number of infinities that then share equally.
+    return div(total, rint(linear_recurrence(before, weight, axis, reverse)))
 
 
 cumlogsumexp_p = _cumulative(

@@ -193,6 +193,15 @@ def test_logsumexp_at_infinities():
     assert exponential.logsumexp(np.array([1000.0, 1000.0])) == 1000.0 + np.log(2.0)
 
 
+def test_running_logsumexp_at_infinities():
+    inf, rows = np.inf, np.eye(4)
+    for x in ([-inf, -inf, 1, 0], [inf, 1, 2, 3], [1, inf, 0, inf], [-inf] * 4, [-inf, 2, 1, -inf]):
+        x = np.array(x)
+        _, pull = vjp(cumulative.cumlogsumexp, x)
+        wanted = [np.append(exponential.softmax(x[: i + 1]), np.zeros(3 - i)) for i in range(4)]
+        assert_same(np.stack([pull(row)[0] for row in rows]), np.stack(wanted))
+
+
 DIFFERENTIABLE = {
     "sum": lambda x: reduction.sum_(x, 1),
     "prod": lambda x: reduction.prod(x, (0, 2)),
@@ -341,6 +350,10 @@ def test_running_ties_share_equally():
     # The last running maximum has the derivative of the maximum.
     assert_same(grad(reduction.amax)(x), np.array(wanted[-1]))
     assert_same(grad(lambda x: reduction.amax(x, initial=2.0))(x), np.array(wanted[-1]) / 2)
+    x = np.array([1.0, np.nan, 2.0, np.nan])
+    rows = [vjp(cumulative.cummin, x)[1](row)[0] for row in np.eye(4)]
+    wanted = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, half, 0, half]]
+    assert_same(np.array(rows), np.array(wanted))
 
 
 def test_std_of_equal_elements_is_flat():
