@@ -27,35 +27,46 @@ def modules() -> list[ModuleType]:
     return found
 
 
-def public() -> list[tuple[str, object]]:
-    """The public names with the objects that have a docstring to hold: no constants, no aliases."""
-    found = []
+def public() -> dict[str, object]:
+    """The public names that have a docstring of their own: no constants, nothing of NumPy's."""
+    found = {}
     for namespace in map(importlib.import_module, PUBLIC):
         for name in namespace.__all__:
             value = getattr(namespace, name)
             ours = getattr(value, "__module__", "fxad").startswith("fxad")
             if ours and not isinstance(value, int | float | complex | str | None):
-                found.append((f"{namespace.__name__}.{name}", value))
+                found[f"{namespace.__name__}.{name}"] = value
     return found
+
+
+PUBLIC_NAMES = public()
 
 
 def examples() -> list[doctest.DocTest]:
     """Every docstring with an example, once; also of functions that builders made."""
     finder = doctest.DocTestFinder()
     tests = [test for module in modules() for test in finder.find(module)]
-    for name, value in public():
+    for name, value in PUBLIC_NAMES.items():
         if not inspect.ismodule(value):
             tests += finder.find(value, name, module=False, globs={})
     once = {test.docstring: test for test in reversed(tests) if test.examples}
     return sorted(once.values(), key=lambda test: test.name)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), public(), ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_public_names_have_a_docstring(name, value):
+def parameters(value: object) -> list[str]:
+    """The names that a function's docstring has to explain."""
+    return list(inspect.signature(value).parameters) if inspect.isfunction(value) else []
+
+
+@pytest.mark.parametrize("name", list(PUBLIC_NAMES))
+def test_public_names_say_what_they_are(name):
+    value = PUBLIC_NAMES[name]
     text = inspect.getdoc(value) or ""
-    assert re.match(r"\S.*[.:]$", text, re.MULTILINE), f"{name}: {text[:80]!r}"
+    assert re.match(r"\S.*[.:]$", text, re.MULTILINE), f"no summary: {text[:80]!r}"
+    if not inspect.ismodule(value):
+        assert ">>> " in text, "no example"
+    if parameters(value):
+        assert re.search(r"^Args:$", text, re.MULTILINE), "no Args"
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda test: test.name)

@@ -47,12 +47,30 @@ def devices(backend: str | None = None) -> list[Device]:
 
 
 def local_devices(backend: str | None = None) -> list[Device]:
-    """The devices of this process: the same as ``devices``."""
+    """The devices of this process: the same as ``devices``, whose name JAX splits in two.
+
+    Args:
+        backend: as for ``devices``.
+
+    Returns:
+        The devices in the order of their ids.
+
+    Example:
+        >>> import fxad
+        >>> fxad.local_devices("cpu")
+        [Device('cpu:0')]
+    """
     return devices(backend)
 
 
 def device_count(backend: str | None = None) -> int:
     """The number of devices of a backend.
+
+    Args:
+        backend: as for ``devices``.
+
+    Returns:
+        0 for ``"gpu"`` where there is none.
 
     Example:
         >>> import fxad
@@ -213,6 +231,12 @@ def block_until_ready(tree: T) -> T:
     """Waits until every array of a pytree has been computed, and returns the pytree.
 
     NumPy's arrays always are; on a GPU this waits for all work given to their devices.
+
+    Args:
+        tree: a pytree; leaves that are no arrays are passed over.
+
+    Returns:
+        The pytree itself.
 
     Example:
         >>> import fxad, numpy as np
