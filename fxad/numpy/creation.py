@@ -13,7 +13,7 @@ from fxad.backends.numpy import xp as numpy_xp
 from fxad.backends.registry import backend_of, default_xp
 from fxad.core.aval import PYTHON_SCALARS, DType, Shape, weak_dtype
 from fxad.core.staging import JaxprTrace
-from fxad.core.trace import EVAL, Tracer, current_trace
+from fxad.core.trace import EVAL, Tracer, current_trace, ground
 from fxad.numpy.dispatch import ARRAY, FOREIGN, TRACED, implements, kinds
 from fxad.numpy.nested import NESTED, array_of, operand
 from fxad.ops.base import broadcast_to, convert, dtype_of, reshape, shape_of
@@ -46,9 +46,7 @@ def default_dtype(*numbers: Any) -> DType:
 
 def namespace_of(x: Any) -> Any:
     """The array module of the values under a tracer."""
-    while isinstance(x, Tracer):
-        # What a derivative's tracer and a batch's tracer hold; others have no value.
-        x = getattr(x, "primal", None) if hasattr(x, "primal") else getattr(x, "value", None)
+    x = ground(x)
     home = None if x is None or type(x) in PYTHON_SCALARS else backend_of(x)
     return default_xp() if home is None else home.xp
 
