@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 import fxad.tree as tree
 from fxad.core.trace import Tracer
-from fxad.ops.base import normalize_axis, reshape, shape_of
+from fxad.ops.base import convert, dtype_of, normalize_axis, reshape, shape_of
 from fxad.ops.collective import (
     all_gather_p,
     axis_index_p,
@@ -33,7 +35,7 @@ def psum(x: Any, axis_name: Any) -> Any:
       axis_name: the name of an enclosing ``vmap``'s axis, or a tuple of them.
 
     Returns:
-      A pytree of arrays of the same shapes and dtypes.
+      A pytree of arrays of the same shapes and dtypes; of booleans the number of true ones.
 
     Raises:
       AxisNameError: no enclosing ``vmap`` has the name.
@@ -49,6 +51,8 @@ def psum(x: Any, axis_name: Any) -> Any:
     def leaf(value: Any) -> Any:
         if isinstance(value, int | float | complex) and not isinstance(value, Tracer):
             return value * size
+        if dtype_of(value) == np.bool_:
+            value = convert(value, np.int64)
         return psum_p.bind(value, axis_name=_names(axis_name))
 
     return tree.map(leaf, x)

@@ -19,7 +19,7 @@ from fxad.ops.base import (
     shape_of,
     to_front,
 )
-from fxad.ops.elementwise import mul
+from fxad.ops.elementwise import mul, select
 
 Names = tuple[Any, ...]
 
@@ -57,7 +57,7 @@ def collective(
     """
 
     def batch(
-        size: Any, args: Sequence[Any], dims: Sequence[Any], *, axis_name: Names, **params: Any
+        size: Any, args: Sequence[Any], dims: Sequence[Any], /, *, axis_name: Names, **params: Any
     ) -> tuple[Any, Any]:
         if size.name in axis_name:
             rest = without(axis_name, size.name)
@@ -119,7 +119,7 @@ def _gather_abstract(
 
 
 def _gather_over_axis(
-    size: Any, x: Any, dim: int | None, *, axis_name: Names, axis: int, **params: Any
+    size: Any, x: Any, dim: int | None, /, *, axis_name: Names, axis: int, **params: Any
 ) -> tuple[Any, None]:
     return moveaxis(to_front(x, dim, size), 0, axis), None
 
@@ -146,7 +146,7 @@ def _scatter_abstract(
 
 
 def _scatter_over_axis(
-    size: Any, x: Any, dim: int | None, *, axis_name: Names, axis: int, **params: Any
+    size: Any, x: Any, dim: int | None, /, *, axis_name: Names, axis: int, **params: Any
 ) -> tuple[Any, int]:
     if dim is None:
         return mul(x, int(size)), axis
@@ -174,7 +174,7 @@ def _ppermute_over_axis(
     for start, end in perm:
         source[end], given[end] = start, True
     mask = given.reshape((int(size),) + (1,) * (len(shape_of(x)) - 1))
-    return mul(x[source], mask), 0
+    return select(mask, x[source], 0), 0
 
 
 ppermute_p: Primitive = collective(

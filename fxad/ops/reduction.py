@@ -513,5 +513,6 @@ def std(
 ) -> Any:
     """The square root of ``var``; where that is 0 the derivative is 0, the least subgradient."""
     inner, result = _moment_dtypes(dtype_of(x), dtype)
-    square = var(convert(x, inner), axis, None, ddof, keepdims, where)
+    axes = reduced_axes("std", x, axis)
+    square = var(convert(x, inner), axes, None, ddof, keepdims, where)
     return convert(root_p.bind(square), np.empty(0, result).real.dtype)

@@ -72,9 +72,7 @@ def _general(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleI
 def product(name: str, op: Any, ref: Any, cases: Sequence[Shapes], **options: Any) -> OpInfo:
     options.setdefault("samples", over(cases))
     options.setdefault("dtypes", DTYPES)
-    return OpInfo(
-        name, op, ref, linear=(0, 1), tolerance=8, jax=f"numpy.{name}", **options
-    )  # fmt: skip
+    return OpInfo(name, op, ref, linear=(0, 1), tolerance=8, jax=f"numpy.{name}", **options)
 
 
 MATRICES = (

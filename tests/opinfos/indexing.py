@@ -104,8 +104,12 @@ def _fills(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInp
 
 def _out_of_bounds() -> Iterable[ErrorInput]:
     yield ErrorInput((M,), IndexingError, r"(?s)index 2.*(2, 3)|axis 0.*2", {"index": (2, 0)})
-    yield ErrorInput((M,), IndexingError, r"\[getitem\] got 3 indices.*\(2, 3\).*at most 2", {"index": (0, 0, 0)})
-    yield ErrorInput((M,), IndexingError, r"\[getitem\] got float64.*wanted integers", {"index": 1.5})
+    yield ErrorInput(
+        (M,), IndexingError, r"\[getitem\] got 3 indices.*\(2, 3\).*at most 2", {"index": (0, 0, 0)}
+    )
+    yield ErrorInput(
+        (M,), IndexingError, r"\[getitem\] got float64.*wanted integers", {"index": 1.5}
+    )
 
 
 READING = (

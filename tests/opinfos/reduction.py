@@ -234,9 +234,15 @@ EXPONENTIAL = (
 def _moment(name: str, op: Any, ref: Any, cases: Sequence[Any], **options: Any) -> OpInfo:
     options.setdefault("dtypes", ("int32", *HALF, *COMPLEX))
     return OpInfo(
-        name, op, ref, reduced(cases), tolerance=4, jax=f"numpy.{name}",
-        errors=no_such_axis(name), **options,
-    )  # fmt: skip
+        name,
+        op,
+        ref,
+        reduced(cases),
+        tolerance=4,
+        jax=f"numpy.{name}",
+        errors=no_such_axis(name),
+        **options,
+    )
 
 
 SPREAD = (*CASES[:5], ((4,), {"ddof": 1}), ((4, 2), {"axis": 0, "ddof": 1}))

@@ -1,0 +1,77 @@
+"""Primitives that carry programs: calls, checkpoints, functions with rules of their own."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+import fxad
+from fxad.compiler.jit import jit_p
+from fxad.control.checkpoint import checkpoint_p
+from fxad.control.custom_jvp import custom_jvp_p
+from fxad.control.custom_vjp import custom_linear_p, custom_vjp_p
+from tests.opinfo import COMPLEX, REAL, OpInfo, SampleInput, array
+
+SCALE = np.array([0.5, -1.5, 2.0])
+
+
+def inner(x: Any, y: Any) -> Any:
+    """What is called: two results, a constant that is closed over, a value used twice."""
+    z = np.sin(x) * y
+    return z + np.exp(z), z[..., ::-1] * SCALE.astype(y.dtype)
+
+
+def _pairs(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
+    for left, right in [((3,), (3,)), ((2, 3), (3,)), ((), (3,)), ((0, 3), (3,))]:
+        yield SampleInput((array(rng, left, dtype), array(rng, right, dtype)))
+
+
+@fxad.custom_jvp
+def with_jvp(x: Any, y: Any) -> Any:
+    return inner(x, y)
+
+
+@with_jvp.defjvp
+def _rule(primals: Any, tangents: Any) -> Any:
+    return fxad.jvp(inner, primals, tangents)
+
+
+@fxad.custom_vjp
+def with_vjp(x: Any, y: Any) -> Any:
+    return inner(x, y)
+
+
+with_vjp.defvjp(
+    lambda x, y: (inner(x, y), (x, y)),
+    lambda residuals, cts: fxad.vjp(inner, *residuals)[1](tuple(cts)),
+)
+
+
+def call(name: str, op: Callable[..., Any], *primitives: Any) -> OpInfo:
+    return OpInfo(name, op, inner, _pairs, (*REAL, *COMPLEX), primitives, tolerance=2)
+
+
+def _sines(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
+    yield SampleInput((array(rng, (3,), dtype),))
+
+
+TABLE = (
+    call("jit", lambda x, y: fxad.jit(inner)(x, y), jit_p),
+    call("jit_of_jit", lambda x, y: fxad.jit(lambda *xs: fxad.jit(inner)(*xs))(x, y)),
+    call("checkpoint", fxad.checkpoint(inner), checkpoint_p),
+    call("checkpoint_of_jit", fxad.checkpoint(fxad.jit(inner)), checkpoint_p),
+    call("custom_jvp", with_jvp, custom_jvp_p),
+    call("custom_vjp", with_vjp, custom_vjp_p, custom_linear_p),
+    OpInfo(
+        "jvp_of_custom_vjp",
+        lambda x: fxad.jvp(lambda z: with_vjp(z, SCALE)[0], (x,), (np.cos(x),)),
+        lambda x: (
+            np.sin(x) * SCALE + np.exp(np.sin(x) * SCALE),
+            np.cos(x) ** 2 * SCALE * (1 + np.exp(np.sin(x) * SCALE)),
+        ),
+        _sines,
+        ("float64",),
+        (custom_linear_p,),
+        tolerance=2,
+    ),
+)
