@@ -1,6 +1,6 @@
 """Composable function transformations for NumPy and CuPy arrays."""
 
-from fxad import config, errors, lax, numpy, random, tree, tree_util
+from fxad import config, dlpack, errors, flatten_util, lax, numpy, random, tree, tree_util
 from fxad.backends import (
     block_until_ready,
     default_backend,
@@ -15,6 +15,7 @@ from fxad.control.checkpoint import checkpoint, remat
 from fxad.control.closure import closure_convert
 from fxad.control.custom_jvp import custom_jvp
 from fxad.control.custom_vjp import custom_vjp
+from fxad.lax.elementwise import stop_gradient
 from fxad.ops.transfer import device_put
 from fxad.switches import check_tracer_leaks, checking_leaks, disable_jit, enable_x64
 from fxad.transforms.derivatives import hessian, hvp, jacfwd, jacobian, jacrev, value_grad_hvp
@@ -42,9 +43,11 @@ __all__ = [
     "device_put",
     "devices",
     "disable_jit",
+    "dlpack",
     "enable_x64",
     "errors",
     "eval_shape",
+    "flatten_util",
     "grad",
     "hessian",
     "hvp",
@@ -61,6 +64,7 @@ __all__ = [
     "numpy",
     "random",
     "remat",
+    "stop_gradient",
     "tree",
     "tree_util",
     "value_and_grad",

@@ -1,0 +1,394 @@
+"""Reductions, running reductions, order and products, under JAX's names."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import fxad.ops.contraction as contraction
+import fxad.ops.cumulative as cumulative
+import fxad.ops.elementwise as elementwise
+import fxad.ops.reduction as ops
+import fxad.ops.sorting as sorting
+import fxad.tree as tree
+from fxad.core.primitive import Primitive
+from fxad.core.source import error
+from fxad.errors import DtypeError, ShapeError
+from fxad.ops.base import convert, dtype_of, normalize_axes, normalize_axis, reduce_sum_p, shape_of
+from fxad.ops.shape import concatenate, pad, slice_in_dim, squeeze
+from fxad.transforms.vmap import vmap
+
+_DOCUMENTATION = """{summary}
+
+Args:
+  operand: array.
+  axes: the axes to take away.
+
+Returns:
+  An array without the axes, of the operand's dtype.
+
+Example:
+  >>> import numpy as np
+  >>> from fxad import lax
+  >>> lax.{name}(np.array({example}), (0,)).tolist()
+  {result}
+"""
+
+
+def _reduction(
+    primitive: Primitive, name: str, summary: str, example: str, result: str
+) -> Callable[[Any, Sequence[int]], Any]:
+    def reduction(operand: Any, axes: Sequence[int]) -> Any:
+        return primitive.bind(
+            operand, axes=normalize_axes(name, tuple(axes), len(shape_of(operand)))
+        )
+
+    reduction.__name__ = reduction.__qualname__ = name
+    reduction.__doc__ = _DOCUMENTATION.format(
+        summary=summary, name=name, example=example, result=result
+    )
+    return reduction
+
+
+reduce_sum = _reduction(reduce_sum_p, "reduce_sum", "The sum over axes.", "[1, 2, 3]", "6")
+reduce_prod = _reduction(
+    ops.reduce_prod_p, "reduce_prod", "The product over axes.", "[1, 2, 3]", "6"
+)
+reduce_max = _reduction(
+    ops.reduce_max_p, "reduce_max", "The greatest element over axes.", "[1, 3, 2]", "3"
+)
+reduce_min = _reduction(
+    ops.reduce_min_p, "reduce_min", "The least element over axes.", "[1, 3, 2]", "1"
+)
+
+
+def _fold(combine: Callable[[Any, Any], Any], operands: Any, axis: int) -> Any:
+    """Neighbours combined until one slice is left along an axis."""
+    length = shape_of(tree.leaves(operands)[0])[axis]
+    while length > 1:
+        half = length // 2
+        first, second, rest = (
+            tree.map(lambda x, a=a, b=b: slice_in_dim(x, a, b, axis), operands)
+            for a, b in ((0, half), (half, 2 * half), (2 * half, length))
+        )
+        operands = combine(first, second)
+        if length % 2:
+            operands = tree.map(lambda x, y: concatenate([x, y], axis), operands, rest)
+        length -= half
+    return operands
+
+
+def reduce(operands: Any, init_values: Any, computation: Any, dimensions: Sequence[int]) -> Any:
+    """A reduction by a function of two numbers.
+
+    Args:
+      operands: array, or a pytree of arrays of one shape.
+      init_values: the number (a pytree of them) with which ``computation`` changes nothing.
+      computation: an associative function ``(x, y) -> z`` of numbers, or of pytrees of them.
+      dimensions: the axes to take away.
+
+    Returns:
+      Arrays without the axes.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad import lax
+      >>> int(lax.reduce(np.array([1, 4, 2]), 0, lax.add, (0,)))
+      7
+    """
+    ndim = len(shape_of(tree.leaves(operands)[0]))
+    combine = computation
+    for _ in range(ndim):
+        combine = vmap(combine)
+    for axis in reversed(normalize_axes("reduce", tuple(dimensions), ndim)):
+        empty = not shape_of(tree.leaves(operands)[0])[axis]
+        operands = tree.map(
+            lambda x, init, axis=axis: _seeded(x, init, axis), operands, init_values
+        )
+        operands = operands if empty else _fold(combine, operands, axis)
+    axes = normalize_axes("reduce", tuple(dimensions), ndim)
+    return tree.map(lambda x: squeeze(x, axes), operands)
+
+
+def _seeded(x: Any, init: Any, axis: int) -> Any:
+    """An operand with the initial value as one more slice."""
+    padding = [(int(d == axis), 0, 0) for d in range(len(shape_of(x)))]
+    return pad(x, init, padding)
+
+
+def _bitwise(
+    name: str, summary: str, example: str, result: str, combine: Any, unit: int
+) -> Callable[[Any, Sequence[int]], Any]:
+    """A reduction bit by bit, of truth values and integers."""
+
+    def reduction(operand: Any, axes: Sequence[int]) -> Any:
+        dtype = dtype_of(operand)
+        if dtype.kind not in "biu":
+            raise error(DtypeError, name, f"got {dtype}, wanted integers or truth values")
+        neutral = np.array(unit).astype(dtype)[()]
+        return reduce(operand, neutral, combine, tuple(axes))
+
+    reduction.__name__ = reduction.__qualname__ = name
+    reduction.__doc__ = _DOCUMENTATION.format(
+        summary=summary, name=name, example=example, result=result
+    )
+    return reduction
+
+
+reduce_and = _bitwise(
+    "reduce_and", "The bits set in all elements.", "[6, 3]", "2", elementwise.and_, -1
+)
+reduce_or = _bitwise(
+    "reduce_or", "The bits set in one element or more.", "[6, 3]", "7", elementwise.or_, 0
+)
+reduce_xor = _bitwise(
+    "reduce_xor", "The bits set in an odd number of elements.", "[6, 3]", "5", elementwise.xor, 0
+)
+
+
+def argmax(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
+    """Where the greatest element stands along an axis.
+
+    Args:
+      operand: array.
+      axis: the axis.
+      index_dtype: the dtype of the result.
+
+    Returns:
+      An array without the axis.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad import lax
+      >>> int(lax.argmax(np.array([2, 3, 1]), 0, np.int32))
+      1
+    """
+    return convert(ops.argmax(operand, axis), index_dtype)
+
+
+def argmin(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
+    """Where the least element stands along an axis.
+
+    Args:
+      operand: array.
+      axis: the axis.
+      index_dtype: the dtype of the result.
+
+    Returns:
+      An array without the axis.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad import lax
+      >>> int(lax.argmin(np.array([2, 3, 1]), 0, np.int32))
+      2
+    """
+    return convert(ops.argmin(operand, axis), index_dtype)
+
+
+# Running reductions ------------------------------------------------------------------------------
+
+_RUNNING = """{summary}
+
+Args:
+  operand: array.
+  axis: the axis along which to run.
+  reverse: runs from the end.
+
+Returns:
+  An array of the operand's shape and dtype.
+
+Example:
+  >>> import numpy as np
+  >>> from fxad import lax
+  >>> lax.{name}(np.array([1, 3, 2])).tolist()
+  {result}
+"""
+
+
+def _running(
+    primitive: Primitive, name: str, summary: str, result: str
+) -> Callable[[Any, int, bool], Any]:
+    def running(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+        axis = normalize_axis(name, axis, len(shape_of(operand)))
+        return primitive.bind(operand, axis=axis, reverse=bool(reverse))
+
+    running.__name__ = running.__qualname__ = name
+    running.__doc__ = _RUNNING.format(summary=summary, name=name, result=result)
+    return running
+
+
+cumsum = _running(cumulative.cumsum_p, "cumsum", "Running sums.", "[1, 4, 6]")
+cumprod = _running(cumulative.cumprod_p, "cumprod", "Running products.", "[1, 3, 6]")
+cummax = _running(cumulative.cummax_p, "cummax", "Running maxima.", "[1, 3, 3]")
+cummin = _running(cumulative.cummin_p, "cummin", "Running minima.", "[1, 1, 1]")
+
+
+def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+    """Running log(sum(exp(x))), without overflow.
+
+    Args:
+      operand: array of real numbers.
+      axis: the axis along which to run.
+      reverse: runs from the end.
+
+    Returns:
+      An array of the operand's shape.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad import lax
+      >>> lax.cumlogsumexp(np.zeros(2)).round(6).tolist()
+      [0.0, 0.693147]
+    """
+    return cumulative.cumlogsumexp(operand, axis, reverse)
+
+
+# Order -------------------------------------------------------------------------------------------
+
+
+def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: int = 1) -> Any:
+    """The elements in ascending order; several arrays in the order of the first of them.
+
+    Args:
+      operand: array, or a tuple of arrays of one shape.
+      dimension: the axis.
+      is_stable: keeps equal elements in their order.
+      num_keys: how many arrays of a tuple are keys.
+
+    Returns:
+      An array, or a tuple of them.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad import lax
+      >>> [x.tolist() for x in lax.sort((np.array([3, 1]), np.array([7, 8])))]
+      [[1, 3], [8, 7]]
+    """
+    if isinstance(operand, tuple | list):
+        return tuple(sorting.sort_together(operand, dimension, num_keys))
+    return sorting.sort(operand, dimension, is_stable)
+
+
+def sort_key_val(
+    keys: Any, values: Any, dimension: int = -1, is_stable: bool = True
+) -> tuple[Any, Any]:
+    """Keys in ascending order, and values in that order too.
+
+    Args:
+      keys: array.
+      values: array of the same shape.
+      dimension: the axis.
+      is_stable: keeps equal keys in their order.
+
+    Returns:
+      Two arrays.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad import lax
+      >>> [x.tolist() for x in lax.sort_key_val(np.array([3, 1]), np.array([7, 8]))]
+      [[1, 3], [8, 7]]
+    """
+    ordered_keys, ordered_values = sorting.sort_together([keys, values], dimension)
+    return ordered_keys, ordered_values
+
+
+def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
+    """The greatest elements along an axis, the greatest first, and their places.
+
+    Args:
+      operand: array.
+      k: how many.
+      axis: the axis.
+
+    Returns:
+      Two arrays.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad import lax
+      >>> [x.tolist() for x in lax.top_k(np.array([3, 1, 7]), 2)]
+      [[7, 3], [2, 0]]
+    """
+    return sorting.top_k(operand, operator.index(k), axis)
+
+
+# Products ----------------------------------------------------------------------------------------
+
+dot_general = contraction.dot_general
+
+
+def dot(
+    lhs: Any,
+    rhs: Any,
+    *,
+    dimension_numbers: Any = None,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Any:
+    """The product of vectors and matrices, or a general one.
+
+    Args:
+      lhs: array of shape (k,) or (n, k); of any with ``dimension_numbers``.
+      rhs: array of shape (k,) or (k, m).
+      dimension_numbers: as for ``dot_general``.
+      precision: as for ``dot_general``.
+      preferred_element_type: as for ``dot_general``.
+
+    Returns:
+      An array.
+
+    Raises:
+      ShapeError: the shapes do not fit.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad import lax
+      >>> float(lax.dot(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
+      11.0
+    """
+    if dimension_numbers is None:
+        left, right = shape_of(lhs), shape_of(rhs)
+        if not (1 <= len(left) <= 2 and 1 <= len(right) <= 2) or left[-1] != right[0]:
+            raise error(
+                ShapeError,
+                "dot",
+                f"got {left} and {right}, wanted vectors or matrices whose inner lengths agree",
+            )
+        dimension_numbers = (((len(left) - 1,), (0,)), ((), ()))
+    return dot_general(lhs, rhs, dimension_numbers, precision, preferred_element_type)
+
+
+def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
+    """The products of matrices in two stacks of the same shape.
+
+    Args:
+      lhs: array of shape (..., n, k).
+      rhs: array of shape (..., k, m).
+      precision: as for ``dot_general``.
+
+    Returns:
+      An array of shape (..., n, m).
+
+    Raises:
+      ShapeError: the shapes do not fit.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad import lax
+      >>> lax.batch_matmul(np.ones((5, 2, 3)), np.ones((5, 3, 4))).shape
+      (5, 2, 4)
+    """
+    ndim = len(shape_of(lhs))
+    if ndim < 2 or len(shape_of(rhs)) != ndim:
+        raise error(
+            ShapeError,
+            "batch_matmul",
+            f"got {shape_of(lhs)} and {shape_of(rhs)}, wanted as many dimensions, two at least",
+        )
+    batch = tuple(range(ndim - 2))
+    return dot_general(lhs, rhs, (((ndim - 1,), (ndim - 2,)), (batch, batch)), precision)
