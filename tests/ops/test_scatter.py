@@ -14,7 +14,7 @@ from fxad.ops.elementwise import sin
 from fxad.transforms.jvp import jvp
 from fxad.transforms.linearize import linear_transpose, vjp
 from fxad.transforms.vmap import vmap
-from tests.ops.numerics import check_derivatives, check_vmap
+from tests.ops.checks import check_op, check_vmap
 
 UFUNCS = {"add": np.add, "mul": np.multiply, "min": np.minimum, "max": np.maximum}
 MODES = ["set", *UFUNCS]
@@ -53,8 +53,8 @@ def test_updates_are_numpys(combine, index, rng):
     def f(x, v):
         return ops.scatter(x, index, v, combine)
 
-    check_derivatives(f, (x, values), rng)
-    check_derivatives(f, (x, np.float64(0.7)), rng)
+    check_op(f, (x, values))
+    check_op(f, (x, np.float64(0.7)))
 
 
 @pytest.mark.parametrize("combine", MODES)
@@ -67,8 +67,8 @@ def test_updates_are_numpys(combine, index, rng):
 def test_updates_over_every_batch_axis(combine, index, rng):
     x = rng.standard_normal((2, 3))
     values = rng.standard_normal(x[index].shape)
-    check_vmap(lambda x, v: ops.scatter(x, index, v, combine), (x, values), rng)
-    check_vmap(lambda x, v: ops.scatter(x, index, v, combine), (x, np.float64(2)), rng)
+    check_vmap(lambda x, v: ops.scatter(x, index, v, combine), (x, values))
+    check_vmap(lambda x, v: ops.scatter(x, index, v, combine), (x, np.float64(2)))
 
 
 @pytest.mark.parametrize("combine", MODES)
@@ -85,8 +85,8 @@ def test_batched_indices(combine, mode, rng):
     def apart(x, v, i, j):
         return ops.scatter(x, (i, slice(None), j), v, combine, mode)
 
-    check_vmap(apart, (x, values, i, j), rng)
-    check_vmap(adjacent, (x, values, i), rng)
+    check_vmap(apart, (x, values, i, j))
+    check_vmap(adjacent, (x, values, i))
 
 
 @settings(max_examples=60)
@@ -100,7 +100,7 @@ def test_gradients_of_random_updates(combine, places, rest, seed):
     rng = np.random.default_rng(seed)
     x, i = rng.standard_normal((4, *rest)), np.array(places, int)
     values = rng.standard_normal((len(places), *rest))
-    check_derivatives(lambda x, v: ops.scatter(x, i, v, combine), (x, values), rng, order=1)
+    check_op(lambda x, v: ops.scatter(x, i, v, combine), (x, values), order=1)
 
 
 def test_products_with_zeros_have_exact_derivatives(rng):
@@ -108,7 +108,7 @@ def test_products_with_zeros_have_exact_derivatives(rng):
     x = np.array([2.0, 3.0])
     i = np.array([0, 0, 0, 1])
     v = np.array([0.0, 0.0, 5.0, 0.0])
-    check_derivatives(lambda x, v: ops.scatter(x, i, v, "mul"), (x, v), rng, order=3)
+    check_op(lambda x, v: ops.scatter(x, i, v, "mul"), (x, v), order=3)
     _, pull = vjp(lambda v: ops.scatter(x, i, v, "mul"), np.array([0.0, 4.0, 5.0, 0.0]))
     np.testing.assert_allclose(pull(np.ones(2))[0], [40.0, 0.0, 0.0, 3.0])
 
@@ -148,7 +148,7 @@ def test_modes_of_updates(combine, rng):
     np.testing.assert_allclose(columns, wanted)
     for mode in ("drop", "clip", "wrap"):
         f = lambda x, v: ops.scatter(x, i, v, combine, mode)  # noqa: B023, E731
-        check_derivatives(f, (x, v), rng)
+        check_op(f, (x, v))
     with pytest.raises(IndexingError, match=r"\[scatter\] index 7 is out of bounds.*\nAt|At test"):
         ops.scatter(x, i, v, combine)
 
@@ -164,19 +164,19 @@ def test_every_method_of_at(rng):
         ufunc.at(wanted, i, v)
         f = lambda x, v: getattr(at(x)[i], name)(v)  # noqa: B023, E731
         np.testing.assert_allclose(f(x, v), wanted, rtol=1e-14)
-        check_derivatives(f, (x, v), rng)
+        check_op(f, (x, v))
     np.testing.assert_array_equal(at(x)[1].get(), x[1])
     np.testing.assert_array_equal(at(x)[9].get(mode="fill", fill_value=0), np.zeros(2))
     wanted = x.copy()
     wanted[[0, 2]] = np.sin(x[[0, 2]])
     np.testing.assert_allclose(at(x)[i].apply(sin), wanted)
-    check_derivatives(lambda x: at(x)[i].apply(sin), (x,), rng)
+    check_op(lambda x: at(x)[i].apply(sin), (x,))
     np.testing.assert_array_equal(
         at(x)[i].set(v, unique_indices=False, indices_are_sorted=True), expected(x, i, v, "set")
     )
     unique = at(x)[[0, 2]]
-    check_derivatives(lambda v: unique.set(v, unique_indices=True), (v[:2],), rng)
-    check_derivatives(lambda v: unique.multiply(v, unique_indices=True), (v[:2],), rng)
+    check_op(lambda v: unique.set(v, unique_indices=True), (v[:2],))
+    check_op(lambda v: unique.multiply(v, unique_indices=True), (v[:2],))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64, np.int8, np.bool_])
@@ -220,8 +220,8 @@ def test_put_along_axis_is_numpys(shape, indices, axis, rng):
     np.put_along_axis(wanted, indices, values, axis)
     np.testing.assert_array_equal(ops.put_along_axis(x, indices, values, axis), wanted)
     f = lambda x, v: ops.put_along_axis(x, indices, v, axis)  # noqa: E731
-    check_derivatives(f, (x, values), rng)
-    check_vmap(lambda x, i, v: ops.put_along_axis(x, i, v, axis), (x, indices, values), rng)
+    check_op(f, (x, values))
+    check_vmap(lambda x, i, v: ops.put_along_axis(x, i, v, axis), (x, indices, values))
 
 
 @pytest.mark.parametrize("combine", ["set", "add", "mul"])
