@@ -9,13 +9,13 @@ import fxad.tree
 from fxad.backends.registry import Device
 from fxad.core.aval import ShapedArray
 from fxad.core.primitive import Primitive
-from fxad.core.trace import Tracer
+from fxad.core.trace import Tracer, ground
 from fxad.ops.base import linear
 
 T = TypeVar("T")
 
 
-def _transpose(ct: Any, x: Any, *, device: Device, source: Device | None) -> Any:
+def _transpose(ct: Any, x: Any, *, device: Device | None, source: Device | None) -> Any:
     """The cotangent goes back to where the operand came from, where that is known."""
     return ct if source is None else device_put_p.bind(ct, device=source, source=device)
 
@@ -55,13 +55,13 @@ def device_put(tree: T, device: Device | str | None = None) -> T:
     def put(x: Any) -> Any:
         if not isinstance(x, Tracer):
             return placement.device_put(x, target)
-        value = x.concrete()
+        value = ground(x)
         source = None if value is None else placement.device_of(value)
-        where = target or _target_of(source)
+        where = target or (source and _target_of(source))
         return x if where == source else device_put_p.bind(x, device=where, source=source)
 
     return cast(T, fxad.tree.map(put, tree))
 
 
-def _target_of(source: Device | None) -> Device:
-    return source if source and source.platform != "cpu" else placement.current_device()
+def _target_of(source: Device) -> Device:
+    return source if source.platform != "cpu" else placement.current_device()
