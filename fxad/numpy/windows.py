@@ -154,7 +154,7 @@ class _Join:
         if not kinds(parts) & (TRACED | FOREIGN) or any(isinstance(p, str) for p in parts):
             return self._numpy[key]
         arrays = [self._column(_ranged(p) if isinstance(p, slice) else operand(p)) for p in parts]
-        return concatenate(arrays, -1)
+        return concatenate(arrays, -1 if self._columns else 0)
 
     def _column(self, x: Any) -> Any:
         shape = tuple(shape_of(x)) or (1,)
