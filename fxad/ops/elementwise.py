@@ -493,12 +493,14 @@ heaviside_p: Primitive = elementwise(
     "heaviside",
     impl=lambda xp, x, y: xp.heaviside(x, y),
     partials=(None, lambda out, x, _y: select(eq(x, 0), ones_like(out), zeros_like(out))),
+    scalar="heaviside",
 )
 ldexp_p: Primitive = elementwise(
     "ldexp",
     impl=lambda xp, x, n: xp.ldexp(x, n),
     jvps=(lambda t, out, x, n: ldexp(t, n), None),
     transposes=(lambda ct, x, n: ldexp(ct, n), None),
+    scalar="ldexp",
 )
 spacing_p: Primitive = unary("spacing", impl=lambda xp, x: xp.spacing(x))
 
@@ -563,21 +565,35 @@ lt_p: Primitive = elementwise("lt", impl=lambda xp, x, y: xp.less(x, y), scalar=
 le_p: Primitive = elementwise("le", impl=lambda xp, x, y: xp.less_equal(x, y), scalar="le")
 gt_p: Primitive = elementwise("gt", impl=lambda xp, x, y: xp.greater(x, y), scalar="gt")
 ge_p: Primitive = elementwise("ge", impl=lambda xp, x, y: xp.greater_equal(x, y), scalar="ge")
-logical_and_p: Primitive = elementwise("logical_and", impl=lambda xp, x, y: xp.logical_and(x, y))
-logical_or_p: Primitive = elementwise("logical_or", impl=lambda xp, x, y: xp.logical_or(x, y))
-logical_xor_p: Primitive = elementwise("logical_xor", impl=lambda xp, x, y: xp.logical_xor(x, y))
-logical_not_p: Primitive = unary("logical_not", impl=lambda xp, x: xp.logical_not(x))
+logical_and_p: Primitive = elementwise(
+    "logical_and", impl=lambda xp, x, y: xp.logical_and(x, y), scalar="logical_and"
+)
+logical_or_p: Primitive = elementwise(
+    "logical_or", impl=lambda xp, x, y: xp.logical_or(x, y), scalar="logical_or"
+)
+logical_xor_p: Primitive = elementwise(
+    "logical_xor", impl=lambda xp, x, y: xp.logical_xor(x, y), scalar="logical_xor"
+)
+logical_not_p: Primitive = unary(
+    "logical_not", impl=lambda xp, x: xp.logical_not(x), scalar="logical_not"
+)
 and_p: Primitive = elementwise("and", impl=lambda xp, x, y: x & y, keeps_weak=True, scalar="and")
 or_p: Primitive = elementwise("or", impl=lambda xp, x, y: x | y, keeps_weak=True, scalar="or")
 xor_p: Primitive = elementwise("xor", impl=lambda xp, x, y: x ^ y, keeps_weak=True, scalar="xor")
 not_p: Primitive = unary("not", impl=lambda xp, x: ~x, keeps_weak=True, scalar="not")
-shift_left_p: Primitive = elementwise("shift_left", impl=lambda xp, x, y: x << y, keeps_weak=True)
-shift_right_p: Primitive = elementwise("shift_right", impl=lambda xp, x, y: x >> y, keeps_weak=True)
-population_count_p: Primitive = unary("population_count", impl=lambda xp, x: xp.bitwise_count(x))
+shift_left_p: Primitive = elementwise(
+    "shift_left", impl=lambda xp, x, y: x << y, keeps_weak=True, scalar="shift_left"
+)
+shift_right_p: Primitive = elementwise(
+    "shift_right", impl=lambda xp, x, y: x >> y, keeps_weak=True, scalar="shift_right"
+)
+population_count_p: Primitive = unary(
+    "population_count", impl=lambda xp, x: xp.bitwise_count(x), scalar="population_count"
+)
 isfinite_p: Primitive = unary("is_finite", impl=lambda xp, x: xp.isfinite(x), scalar="isfinite")
 isinf_p: Primitive = unary("isinf", impl=lambda xp, x: xp.isinf(x), scalar="isinf")
 isnan_p: Primitive = unary("isnan", impl=lambda xp, x: xp.isnan(x), scalar="isnan")
-signbit_p: Primitive = unary("signbit", impl=lambda xp, x: xp.signbit(x))
+signbit_p: Primitive = unary("signbit", impl=lambda xp, x: xp.signbit(x), scalar="signbit")
 gcd_p: Primitive = elementwise("gcd", impl=lambda xp, x, y: xp.gcd(x, y))
 lcm_p: Primitive = elementwise("lcm", impl=lambda xp, x, y: xp.lcm(x, y))
 
