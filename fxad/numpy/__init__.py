@@ -65,6 +65,7 @@ from numpy import (
 from numpy import complex128 as complex_
 from numpy import float64 as float_
 
+from fxad.numpy import linalg as linalg
 from fxad.numpy import protocols as protocols
 from fxad.numpy.creation import (
     array,
@@ -222,6 +223,17 @@ from fxad.numpy.numerics import (
     interp,
     trapezoid,
     unwrap,
+)
+from fxad.numpy.polynomials import (
+    poly,
+    polyadd,
+    polyder,
+    polydiv,
+    polyfit,
+    polyint,
+    polymul,
+    polysub,
+    polyval,
 )
 from fxad.numpy.products import (
     cross,
@@ -462,8 +474,8 @@ __all__ = [
     "integer", "interp", "intersect1d", "invert", "isclose", "iscomplex", "iscomplexobj",
     "isdtype", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "isreal",
     "isrealobj", "isscalar", "issubdtype", "iterable", "ix_", "kaiser", "kron", "lcm", "ldexp",
-    "left_shift", "less", "less_equal", "lexsort", "linspace", "load", "log", "log1p", "log2",
-    "log10", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or",
+    "left_shift", "less", "less_equal", "lexsort", "linalg", "linspace", "load", "log", "log1p",
+    "log2", "log10", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or",
     "logical_xor", "logspace", "mask_indices", "matmul", "matrix_transpose", "matvec", "max",
     "maximum", "mean", "median", "meshgrid", "mgrid", "min", "minimum", "mod", "modf",
     "moveaxis", "multiply", "nan", "nan_to_num", "nanargmax", "nanargmin", "nancumprod",
@@ -471,14 +483,15 @@ __all__ = [
     "nanquantile", "nanstd", "nansum", "nanvar", "ndarray", "ndim", "negative", "newaxis",
     "nextafter", "nonzero", "not_equal", "number", "object_", "ogrid", "ones", "ones_like",
     "outer", "pad", "partition", "percentile", "permute_dims", "pi", "piecewise", "place",
-    "positive", "pow", "power", "printoptions", "prod", "promote_types", "ptp", "put",
-    "put_along_axis", "quantile", "r_", "rad2deg", "radians", "ravel", "ravel_multi_index",
-    "real", "reciprocal", "remainder", "repeat", "reshape", "resize", "result_type",
-    "right_shift", "rint", "roll", "rollaxis", "rot90", "round", "s_", "save", "savez",
-    "searchsorted", "select", "set_printoptions", "setdiff1d", "setxor1d", "shape", "sign",
-    "signbit", "signedinteger", "sin", "sinc", "single", "sinh", "size", "sort", "sort_complex",
-    "spacing", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum",
-    "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "tile", "trace",
+    "poly", "polyadd", "polyder", "polydiv", "polyfit", "polyint", "polymul", "polysub",
+    "polyval", "positive", "pow", "power", "printoptions", "prod", "promote_types", "ptp",
+    "put", "put_along_axis", "quantile", "r_", "rad2deg", "radians", "ravel",
+    "ravel_multi_index", "real", "reciprocal", "remainder", "repeat", "reshape", "resize",
+    "result_type", "right_shift", "rint", "roll", "rollaxis", "rot90", "round", "s_", "save",
+    "savez", "searchsorted", "select", "set_printoptions", "setdiff1d", "setxor1d", "shape",
+    "sign", "signbit", "signedinteger", "sin", "sinc", "single", "sinh", "size", "sort",
+    "sort_complex", "spacing", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract",
+    "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "tile", "trace",
     "transpose", "trapezoid", "tri", "tril", "tril_indices", "tril_indices_from", "trim_zeros",
     "triu", "triu_indices", "triu_indices_from", "true_divide", "trunc", "ufunc", "uint",
     "uint8", "uint16", "uint32", "uint64", "union1d", "unique", "unique_all", "unique_counts",

@@ -178,7 +178,7 @@ def det(a: Any) -> Any:
 
     Example:
       >>> import fxad.numpy as fnp
-      >>> float(fnp.linalg.det(fnp.array([[2.0, 1.0], [0.0, 4.0]])))
+      >>> round(float(fnp.linalg.det(fnp.array([[2.0, 1.0], [0.0, 4.0]]))), 6)
       8.0
     """
     (a,) = matrices("det", a, square=True)

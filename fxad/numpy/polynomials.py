@@ -1,0 +1,300 @@
+"""Polynomials as vectors of coefficients, the highest power first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import fxad.ops.elementwise as ops
+from fxad.core.source import error
+from fxad.core.trace import Tracer
+from fxad.errors import ArgumentValueError, ShapeError
+from fxad.numpy.dispatch import implements, inexact
+from fxad.numpy.nested import operand
+from fxad.numpy.numerics import convolve
+from fxad.numpy.ranges import vander
+from fxad.ops.base import broadcast_to, convert, dtype_of, full, reduce_sum, reshape, shape_of
+from fxad.ops.linalg import lstsq
+from fxad.ops.shape import concatenate, pad, ravel, slice_in_dim, split
+
+
+def _vector(x: Any) -> Any:
+    return ravel(operand(x))
+
+
+def _coefficients(p: Any) -> list[Any]:
+    p = _vector(p)
+    return [reshape(c, ()) for c in split(p, (1,) * shape_of(p)[0])]
+
+
+@implements(np.polyval)
+def polyval(p: Any, x: Any) -> Any:
+    """The values of a polynomial.
+
+    Args:
+      p: coefficients, the highest power first.
+      x: array, number or list of points.
+
+    Returns:
+      An array of the shape of ``x``.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> float(fnp.polyval([1.0, 0.0, 2.0], 3.0))
+      11.0
+    """
+    x = operand(x)
+    value: Any = full(shape_of(x), 0, dtype_of(x))
+    for c in _coefficients(p):
+        value = ops.add(ops.mul(value, x), c)
+    return value
+
+
+def _joined(a1: Any, a2: Any, combine: Any) -> Any:
+    a1, a2 = _vector(a1), _vector(a2)
+    length = max(shape_of(a1)[0], shape_of(a2)[0])
+    return combine(*(pad(a, 0, [(length - shape_of(a)[0], 0, 0)]) for a in (a1, a2)))
+
+
+@implements(np.polyadd)
+def polyadd(a1: Any, a2: Any) -> Any:
+    """The sum of two polynomials.
+
+    Args:
+      a1: coefficients, the highest power first.
+      a2: coefficients.
+
+    Returns:
+      A vector of coefficients.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.polyadd([1, 2], [1, 1, 1]).tolist()
+      [1, 2, 3]
+    """
+    return _joined(a1, a2, ops.add)
+
+
+@implements(np.polysub)
+def polysub(a1: Any, a2: Any) -> Any:
+    """The difference of two polynomials.
+
+    Args:
+      a1: coefficients, the highest power first.
+      a2: coefficients.
+
+    Returns:
+      A vector of coefficients.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.polysub([1, 2], [1, 1, 1]).tolist()
+      [-1, 0, 1]
+    """
+    return _joined(a1, a2, ops.sub)
+
+
+@implements(np.polymul)
+def polymul(a1: Any, a2: Any) -> Any:
+    """The product of two polynomials.
+
+    Args:
+      a1: coefficients, the highest power first.
+      a2: coefficients.
+
+    Returns:
+      A vector of coefficients.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.polymul([1, 2], [1, 1]).tolist()
+      [1, 3, 2]
+    """
+    return convolve(_trimmed(_vector(a1)), _trimmed(_vector(a2)))
+
+
+def _trimmed(p: Any) -> Any:
+    """Without zeros in front, where the values are known."""
+    value = p.concrete() if isinstance(p, Tracer) else p
+    if value is None or not shape_of(p)[0]:
+        return p
+    places = np.flatnonzero(value)
+    length = shape_of(p)[0]
+    return slice_in_dim(p, int(places[0]) if len(places) else length - 1, length, 0)
+
+
+@implements(np.polydiv)
+def polydiv(u: Any, v: Any) -> Any:
+    """Quotient and remainder of two polynomials.
+
+    Args:
+      u: coefficients of the dividend, the highest power first.
+      v: coefficients of the divisor, the first of them not 0.
+
+    Returns:
+      The coefficients of the quotient and of the remainder, without zeros in front; where values
+      are not known while tracing these stay.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> [c.tolist() for c in fnp.polydiv([1.0, 3.0, 2.0], [1.0, 1.0])]
+      [[1.0, 2.0], [0.0]]
+    """
+    u, v = ops.add(_vector(u), 0.0), ops.add(_vector(v), 0.0)
+    n, m = shape_of(u)[0], shape_of(v)[0]
+    if n < m:
+        return full((1,), 0, dtype_of(u)), u
+    lead = slice_in_dim(v, 0, 1, 0)
+    quotient = []
+    for k in range(n - m + 1):
+        factor = ops.div(slice_in_dim(u, k, k + 1, 0), lead)
+        quotient.append(factor)
+        u = ops.sub(u, pad(ops.mul(v, factor), 0, [(k, n - m - k, 0)]))
+    rest = slice_in_dim(u, n - m + 1, n, 0) if m > 1 else full((1,), 0, dtype_of(u))
+    return concatenate(quotient, 0), _without_noise(rest)
+
+
+def _without_noise(p: Any) -> Any:
+    """Without coefficients in front that are 0 but for rounding, where the values are known."""
+    value = p.concrete() if isinstance(p, Tracer) else p
+    length, first = shape_of(p)[0], 0
+    if value is not None:
+        while first < length - 1 and np.allclose(value[first], 0, rtol=1e-14):
+            first += 1
+    return slice_in_dim(p, first, length, 0)
+
+
+@implements(np.polyder)
+def polyder(p: Any, m: int = 1) -> Any:
+    """The derivative of a polynomial.
+
+    Args:
+      p: coefficients, the highest power first.
+      m: the order of the derivative.
+
+    Returns:
+      A vector of coefficients.
+
+    Raises:
+      ArgumentValueError: the order is negative.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.polyder([1, 2, 3]).tolist()
+      [2, 2]
+    """
+    if m < 0:
+        raise error(ArgumentValueError, "polyder", f"got m={m}, wanted an order from 0 on")
+    p = _vector(p)
+    for _ in range(m):
+        n = shape_of(p)[0] - 1
+        p = ops.mul(slice_in_dim(p, 0, max(n, 0), 0), np.arange(n, 0, -1))
+    return p
+
+
+@implements(np.polyint)
+def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+    """The integral of a polynomial.
+
+    Args:
+      p: coefficients, the highest power first.
+      m: how often to integrate.
+      k: the constants of integration, the first one first; None is 0.
+
+    Returns:
+      A vector of coefficients.
+
+    Raises:
+      ArgumentValueError: ``m`` is negative.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.polyint([2.0, 2.0]).tolist()
+      [1.0, 2.0, 0.0]
+    """
+    if m < 0:
+        raise error(ArgumentValueError, "polyint", f"got m={m}, wanted a count from 0 on")
+    p, constants = _vector(p), _vector(0 if k is None else k)
+    constants = broadcast_to(constants, (m,)) if shape_of(constants)[0] == 1 else constants
+    if shape_of(constants)[0] < m:
+        raise error(ShapeError, "polyint", f"got {shape_of(constants)[0]} constants for m={m}")
+    for i in range(m):
+        p = ops.div(p, np.arange(shape_of(p)[0], 0, -1))
+        constant = convert(slice_in_dim(constants, i, i + 1, 0), dtype_of(p))
+        p = concatenate([p, constant], 0)
+    return p
+
+
+@implements(np.poly)
+def poly(seq_of_zeros: Any) -> Any:
+    """The coefficients of the polynomial with given zeros.
+
+    Args:
+      seq_of_zeros: a vector.
+
+    Returns:
+      A vector of coefficients, the highest power first.
+
+    Raises:
+      ShapeError: a traced matrix, whose characteristic polynomial is asked for.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.poly([1.0, 2.0]).tolist()
+      [1.0, -3.0, 2.0]
+    """
+    zeros = inexact(operand(seq_of_zeros))
+    if len(shape_of(zeros)) > 1:
+        raise error(
+            ShapeError,
+            "poly",
+            f"got a traced array of shape {shape_of(zeros)}, wanted a vector of zeros",
+            "Take the eigenvalues first: fnp.poly(fnp.linalg.eigvalsh(a)).",
+        )
+    out = full((1,), 1, dtype_of(zeros))
+    for zero in _coefficients(zeros):
+        out = ops.sub(pad(out, 0, [(0, 1, 0)]), ops.mul(pad(out, 0, [(1, 0, 0)]), zero))
+    return out
+
+
+@implements(np.polyfit)
+def polyfit(
+    x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False
+) -> Any:
+    """The polynomial that fits points best, by least squares.
+
+    Args:
+      x: a vector of points.
+      y: values there: a vector, or a matrix with a column for each fit.
+      deg: the degree.
+      rcond: singular values up to this times the greatest count as zero.
+      full: none with traced arrays.
+      w: weights of the residuals.
+      cov: none with traced arrays.
+
+    Returns:
+      Coefficients, the highest power first, of shape (deg + 1,) or (deg + 1, columns).
+
+    Raises:
+      ArgumentValueError: ``full`` or ``cov`` is asked for a traced array.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.polyfit([0.0, 1.0, 2.0], [1.0, 3.0, 5.0], 1).round(6).tolist()
+      [2.0, 1.0]
+    """
+    if full or cov:
+        raise error(
+            ArgumentValueError, "polyfit", "got full= or cov= beside a traced value, wanted neither"
+        )
+    x, y = inexact(operand(x)), inexact(operand(y))
+    columns = vander(x, deg + 1)
+    if w is not None:
+        weight = reshape(inexact(operand(w)), (shape_of(x)[0], 1))
+        columns = ops.mul(columns, weight)
+        y = ops.mul(y, weight if len(shape_of(y)) == 2 else reshape(weight, shape_of(x)))
+    rcond = shape_of(x)[0] * np.finfo(dtype_of(x)).eps if rcond is None else rcond
+    scale = ops.sqrt(reduce_sum(ops.mul(columns, columns), (0,)))
+    fitted = lstsq(ops.div(columns, scale), y, rcond)[0]
+    return ops.div(fitted, scale if len(shape_of(y)) == 1 else reshape(scale, (deg + 1, 1)))
