@@ -34,19 +34,32 @@ def _one_by_one(batch: int, n: int) -> bool:
 def lu(a: Any) -> tuple[Any, Any]:
     """(..., m, n) -> L and U in one array, and the row swapped with each row, as LAPACK's getrf."""
     a = np.asarray(a)
-    factors = np.array(a, factor_dtype(a), order="C")
     *batch, m, n = a.shape
     pivots = np.empty((*batch, min(m, n)), np.int32)
-    if not factors.size:
+    flat_pivots = pivots.reshape(math.prod(batch), min(m, n))
+    if a.size and _one_by_one(len(flat_pivots), n):
+        factors = _by_columns(a, factor_dtype(a), a.shape)
+        getrf = _routine("lapack", "getrf", factors.dtype.char)
+        for matrix, row in zip(_each(factors), flat_pivots, strict=True):
+            _, row[:], _ = getrf(matrix, overwrite_a=True)
         return factors, pivots
-    flat, flat_pivots = factors.reshape(-1, m, n), pivots.reshape(-1, min(m, n))
-    if not _one_by_one(len(flat), n):
-        _lu_in_place(flat, flat_pivots)
-        return factors, pivots
-    getrf = _routine("lapack", "getrf", factors.dtype.char)
-    for i, matrix in enumerate(flat):
-        flat[i], flat_pivots[i], _ = getrf(matrix)
+    factors = np.array(a, factor_dtype(a), order="C")
+    if a.size:
+        _lu_in_place(factors.reshape(-1, m, n), flat_pivots)
     return factors, pivots
+
+
+def _by_columns(a: Any, dtype: Any, shape: tuple[int, ...]) -> Any:
+    """A copy whose matrices lie in memory column by column, so that LAPACK works in place."""
+    out = np.empty((*shape[:-2], shape[-1], shape[-2]), dtype).swapaxes(-1, -2)
+    out[...] = a
+    return out
+
+
+def _each(a: Any) -> Any:
+    """The matrices of a stack that ``_by_columns`` made, not copied."""
+    stack = a.swapaxes(-1, -2).reshape(-1, a.shape[-1], a.shape[-2])
+    return stack.swapaxes(-1, -2)
 
 
 def _lu_in_place(a: Any, pivots: Any) -> None:
@@ -77,13 +90,34 @@ def pivots_to_permutation(pivots: Any, size: int) -> Any:
     return order.reshape(*batch, size)
 
 
+def solve_with_factors(xp: Any, factors: Any, pivots: Any, b: Any, trans: int = 0) -> Any:
+    """As ``lu_solve``, with LAPACK's getrs where a call for each matrix pays."""
+    batch = np.broadcast_shapes(factors.shape[:-2], b.shape[:-2])
+    n, k = b.shape[-2:]
+    if not (b.size and _one_by_one(math.prod(batch), n)):
+        return lu_solve(xp, factors, pivots, b, trans)
+    _refuse_singular(xp, factors)
+    dtype = factor_dtype(factors, b)
+    x = _by_columns(b, dtype, (*batch, n, k))
+    factors = np.broadcast_to(factors.astype(dtype, copy=False), (*batch, n, n))
+    pivots = np.broadcast_to(pivots, (*batch, n))
+    getrs = _routine("lapack", "getrs", dtype.char)
+    for i, columns in zip(np.ndindex(*batch), _each(x), strict=True):
+        getrs(factors[i], pivots[i], columns, trans, overwrite_b=True)
+    return x
+
+
+def _refuse_singular(xp: Any, factors: Any) -> None:
+    if xp.any(xp.diagonal(factors, axis1=-2, axis2=-1) == 0):
+        raise np.linalg.LinAlgError("Singular matrix")
+
+
 def lu_solve(xp: Any, factors: Any, pivots: Any, b: Any, trans: int = 0) -> Any:
     """Solve op(a) x = b, with b (..., n, k); trans 0: a, 1: its transpose, 2: its adjoint.
 
     The same code for every array module ``xp`` that has ``triangular_solve``.
     """
-    if xp.any(xp.diagonal(factors, axis1=-2, axis2=-1) == 0):
-        raise np.linalg.LinAlgError("Singular matrix")
+    _refuse_singular(xp, factors)
     order = xp.pivots_to_permutation(pivots, factors.shape[-1])
     batch = np.broadcast_shapes(order.shape[:-1], b.shape[:-2])
     b = xp.broadcast_to(b, (*batch, *b.shape[-2:]))

@@ -109,7 +109,7 @@ vars(xp).update(
     cummin=lambda x, axis: np.minimum.accumulate(x, axis=axis),
     cumlogsumexp=lambda x, axis: np.logaddexp.accumulate(x, axis=axis),
     lu=lapack.lu,
-    lu_solve=functools.partial(lapack.lu_solve, xp),
+    lu_solve=functools.partial(lapack.solve_with_factors, xp),
     triangular_solve=lapack.triangular_solve,
     pivots_to_permutation=lapack.pivots_to_permutation,
 )

@@ -184,8 +184,8 @@ def _known(mask: Any) -> Any:
             NonConcreteBooleanIndexError,
             "getitem",
             f"got a boolean mask {mask.aval.long_name()} whose values are not known under "
-            f"{mask._trace.transformation}, wanted a concrete mask: the shape of the result depends "
-            "on its values",
+            f"{mask._trace.transformation}, wanted a concrete mask: the result's shape depends on "
+            "its values",
             "Use fnp.where(mask, x, y) with three arguments, or reduce with where=mask.",
         )
     return value
