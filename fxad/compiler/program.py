@@ -10,9 +10,11 @@ import numpy as np
 
 from fxad.compiler.passes import optimize
 from fxad.control.call import per_jaxpr
-from fxad.core.jaxpr import ClosedJaxpr, Eqn, Literal, set_executor
+from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var, set_executor
 from fxad.core.primitive import Primitive
 from fxad.core.trace import EVAL, EvalTrace
+from fxad.ops.base import broadcast_in_dim_p, reduce_sum_p
+from fxad.ops.contraction import dot_general_p
 
 
 class Instruction:
@@ -66,8 +68,9 @@ class Program:
         self.count = len(jaxpr.invars)
         self.xp = xp
         keep = set(jaxpr.constvars)
+        fresh = _fresh_variables(jaxpr)
         self.instructions = [
-            self._instruction(eqn, [v for v in dead if v not in keep])
+            self._instruction(eqn, [v for v in dead if v not in keep], fresh)
             for eqn, dead in zip(jaxpr.eqns, jaxpr.dead_after(), strict=True)
         ]
         self.results = [self._read(v) for v in jaxpr.outvars]
@@ -83,11 +86,12 @@ class Program:
     def _read(self, atom: Any) -> int:
         return self._slot(atom, atom.value if isinstance(atom, Literal) else None)
 
-    def _instruction(self, eqn: Eqn, dead: Sequence[Any]) -> Instruction:
+    def _instruction(self, eqn: Eqn, dead: Sequence[Any], fresh: set[Any]) -> Instruction:
         reads = tuple(self._read(v) for v in eqn.invars)
         writes = tuple(self._slot(v) for v in eqn.outvars)
         frees = tuple(self.slots[v] for v in dead)
-        return Instruction(_callable(eqn, self.xp), reads, writes, frees, eqn)
+        reusable = fresh.intersection(dead)
+        return Instruction(_callable(eqn, self.xp, reusable), reads, writes, frees, eqn)
 
     def __call__(self, *args: Any) -> list[Any]:
         """Applies it."""
@@ -111,12 +115,41 @@ class Program:
         return "\n".join([*lines, f"  return {' '.join(f'%{r}' for r in self.results)}"])
 
 
-def _callable(eqn: Eqn, xp: Any) -> Callable[..., Any]:
+def _fresh_variables(jaxpr: Jaxpr) -> set[Any]:
+    """The variables whose arrays nothing but their own slot refers to.
+
+    An operation on floats makes a new array; the operations that read it must not make views.
+    """
+    fresh = {v for eqn in jaxpr.eqns if eqn.primitive.ufunc for v in eqn.outvars if v.aval.shape}
+    for eqn in jaxpr.eqns:
+        if not (eqn.primitive.ufunc or eqn.primitive in _NO_VIEWS):
+            fresh.difference_update(v for v in eqn.invars if isinstance(v, Var))
+    return fresh
+
+
+#: Beside ufuncs: what never returns a view of its operands.
+_NO_VIEWS = frozenset({dot_general_p, reduce_sum_p})
+
+
+def _callable(eqn: Eqn, xp: Any, reusable: set[Any]) -> Callable[..., Any]:
     primitive: Primitive = eqn.primitive
     if eqn.invars and all(v.aval.weak_type for v in eqn.invars):
         # Python numbers alone: the ground's own rules keep them weak, or make them strong.
         return lambda *args: EVAL.process(primitive, args, eqn.params)
+    if primitive.ufunc is not None and eqn.outvars[0].aval.dtype.char in "fd":
+        ufunc = getattr(xp, primitive.ufunc.__name__)
+        out = eqn.outvars[0].aval
+        for i, v in enumerate(eqn.invars):
+            if v in reusable and v.aval.shape == out.shape and v.aval.dtype == out.dtype:
+                return functools.partial(_into, ufunc, i)
+        if xp is EvalTrace.namespace and out.size * out.dtype.itemsize >= EvalTrace.large:
+            return lambda *args: EVAL.process(primitive, args, eqn.params)
     return functools.partial(primitive.impl, xp, **eqn.params)
+
+
+def _into(ufunc: Any, position: int, *args: Any) -> Any:
+    """A ufunc whose result takes the memory of an operand that nothing reads later."""
+    return ufunc(*args, out=args[position])
 
 
 @per_jaxpr
@@ -128,10 +161,21 @@ def _optimized(closed: ClosedJaxpr) -> ClosedJaxpr:
 def _program(closed: ClosedJaxpr, namespace: int, on_host: bool) -> Program:
     optimized = _optimized(closed)
     xp = _namespaces[namespace]
-    consts = optimized.consts
-    if not on_host:
-        consts = tuple(xp.asarray(c) if isinstance(c, np.ndarray) else c for c in consts)
-    return Program(ClosedJaxpr(optimized.jaxpr, consts), xp)
+    if on_host:
+        return Program(optimized, xp)
+    consts = tuple(xp.asarray(c) if isinstance(c, np.ndarray) else c for c in optimized.consts)
+    return Program(ClosedJaxpr(_with_made_results(optimized.jaxpr), consts), xp)
+
+
+def _with_made_results(jaxpr: Jaxpr) -> Jaxpr:
+    """Numbers that are results become arrays beside the others, made anew by every run."""
+    made = {
+        v: Eqn(broadcast_in_dim_p, (v,), (Var(v.aval),), {"shape": (), "dims": ()}, None)
+        for v in jaxpr.outvars
+        if isinstance(v, Literal) and not v.aval.weak_type
+    }
+    outvars = [made[v].outvars[0] if v in made else v for v in jaxpr.outvars]
+    return Jaxpr(jaxpr.constvars, jaxpr.invars, (*jaxpr.eqns, *made.values()), outvars)
 
 
 _namespaces: dict[int, Any] = {}

@@ -1,0 +1,80 @@
+"""Programs write results into memory that nothing reads any more, and into no other."""
+
+import numpy as np
+import pytest
+
+import fxad
+import fxad.numpy as fnp
+
+X = np.linspace(0.1, 1.0, 12).reshape(3, 4)
+
+
+def views_live_on(x):
+    y = fnp.exp(x)
+    z = fnp.reshape(y, (4, 3))  # a view of y, read after y
+    w = fnp.sin(y)
+    return z, w + 1.0
+
+
+def broadcasts_live_on(x):
+    y = fnp.exp(x)
+    z = fnp.broadcast_to(y, (2, 3, 4))
+    return fnp.cos(y) * 2.0, z
+
+
+def slices_live_on(x):
+    y = fnp.exp(x)
+    z, t = y[1:], y.T
+    return fnp.negative(y), z, t
+
+
+def transposed_products(x):
+    y = fnp.tanh(x)
+    return y.T @ y, fnp.exp(y), fnp.sum(y, axis=0)
+
+
+def chain(x):
+    return fnp.sin(fnp.exp(fnp.sqrt(x) * 2.0) + 1.0) - x
+
+
+def output_is_also_an_operand(x):
+    y = fnp.exp(x)
+    return y, fnp.sin(y)
+
+
+def same_operand_twice(x):
+    y = fnp.exp(x)
+    return (y * y) * (y + y)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        views_live_on,
+        broadcasts_live_on,
+        slices_live_on,
+        transposed_products,
+        chain,
+        output_is_also_an_operand,
+        same_operand_twice,
+    ],
+)
+def test_values_are_those_of_the_untraced_function(f):
+    x = X.copy()
+    jitted = fxad.jit(f)
+    for _ in range(2):
+        wanted, got = fxad.tree.leaves(f(x)), fxad.tree.leaves(jitted(x))
+        assert len(wanted) == len(got)
+        assert all(np.array_equal(a, b) for a, b in zip(wanted, got, strict=True))
+    assert np.array_equal(x, X), "an input was written"
+    for i, a in enumerate(got):
+        assert not np.shares_memory(a, x)
+        assert not any(np.shares_memory(a, b) for b in got[:i])
+
+
+def test_constants_are_never_written():
+    constant = np.linspace(1.0, 2.0, 4)
+    f = fxad.jit(lambda x: fnp.exp(constant + x) * constant)
+    first, second = f(X), f(X)
+    assert np.array_equal(first, second)
+    assert np.array_equal(constant, np.linspace(1.0, 2.0, 4))
