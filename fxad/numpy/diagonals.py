@@ -310,7 +310,7 @@ def indices(dimensions: Sequence[int], dtype: Any = int, sparse: bool = False) -
     if staging() and not sparse:
         counts = [creation.iota(dtype, (1, *shape), d + 1) for d in range(len(shape))]
         return concatenate(counts) if counts else default_xp().indices(shape, dtype)
-    found = np.indices(shape, dtype, sparse)
+    found: Any = np.indices(shape, dtype, sparse)  # type: ignore[call-overload]
     return _made(found) if sparse else default_xp().asarray(found)
 
 

@@ -50,11 +50,12 @@ def ufunc(
       result: what the example prints, as lists.
     """
     name, arity = numpy_ufunc.__name__, numpy_ufunc.nin
-    bind: Callable[..., Any] = operation
-    if isinstance(operation, Primitive):
+    if not isinstance(operation, Primitive):
+        bind = operation
+    elif operation.keeps_weak:
+        bind = _strengthened(operation.bind)
+    else:
         bind = operation.bind
-        if operation.keeps_weak:
-            bind = _strengthened(bind)
     implementation = _binary(numpy_ufunc, bind) if arity == 2 else _unary(numpy_ufunc, bind)
     implementation.__name__ = implementation.__qualname__ = name
     implementation.__module__ = "fxad.numpy.ufuncs"

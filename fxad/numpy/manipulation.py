@@ -364,7 +364,7 @@ def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[in
 
 def distinct_axes(operation: str, axes: int | Sequence[int], ndim: int) -> list[int]:
     """Axes in the order given, not negative, each one once."""
-    listed = axes if isinstance(axes, list | tuple) else [axes]
+    listed: Any = axes if isinstance(axes, list | tuple) else [axes]
     found = [normalize_axis(operation, operator.index(d), ndim) for d in listed]
     if len(set(found)) != len(found):
         raise error(ArgumentValueError, operation, f"got the axes {axes}, one of them twice")

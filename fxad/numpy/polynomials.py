@@ -11,6 +11,7 @@ from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.numpy.dispatch import implements, inexact
+from fxad.numpy.linalg import eigvals
 from fxad.numpy.nested import operand
 from fxad.numpy.numerics import convolve
 from fxad.numpy.ranges import vander
@@ -256,6 +257,36 @@ def poly(seq_of_zeros: Any) -> Any:
     for zero in _coefficients(zeros):
         out = ops.sub(pad(out, 0, [(0, 1, 0)]), ops.mul(pad(out, 0, [(1, 0, 0)]), zero))
     return out
+
+
+@implements(np.roots)
+def roots(p: Any) -> Any:
+    """The zeros of a polynomial: the eigenvalues of its companion matrix.
+
+    Args:
+      p: coefficients, the highest power first; zeros at either end are split off where values are
+        known, else the first must not be 0.
+
+    Returns:
+      A complex vector, or a real one where all zeros are known to be real.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> sorted(fnp.roots([1.0, -3.0, 2.0]).round(6).tolist())
+      [1.0, 2.0]
+    """
+    p = inexact(_trimmed(_vector(p)))
+    value = p.concrete() if isinstance(p, Tracer) else p
+    places = np.flatnonzero(value) if value is not None else np.arange(shape_of(p)[0])
+    last = int(places[-1]) + 1 if len(places) else 0
+    split_off = full((shape_of(p)[0] - last,), 0, dtype_of(p))
+    degree = last - 1
+    if degree < 1:
+        return split_off
+    lead, rest = slice_in_dim(p, 0, 1, 0), slice_in_dim(p, 1, last, 0)
+    top = reshape(ops.neg(ops.div(rest, lead)), (1, degree))
+    companion = concatenate([top, np.eye(degree - 1, degree, dtype=dtype_of(p))], 0)
+    return concatenate([eigvals(companion), split_off])
 
 
 @implements(np.polyfit)

@@ -83,7 +83,8 @@ def vecdot(x1: Any, x2: Any, /, out: Any = None, *, axis: int = -1, **options: A
       >>> fnp.vecdot([[1, 2], [3, 4]], [1, 1]).tolist()
       [3, 7]
     """
-    return ops.vecdot(*_operands("vecdot", x1, x2, out, options), axis)
+    x1, x2 = _operands("vecdot", x1, x2, out, options)
+    return ops.vecdot(x1, x2, axis)
 
 
 @implements(*filter(None, [getattr(np, "matvec", None)]))

@@ -72,7 +72,7 @@ def arange(
     if dtype is None and any(type(x) is float for x in numbers):
         dtype = _float_dtype(numbers)
     if staging():
-        return ops.arange(*numbers, dtype=dtype)
+        return ops.arange(numbers[0], numbers[1], numbers[2], dtype)
     return _on(device, default_xp().arange(*numbers, dtype=dtype))
 
 

@@ -46,7 +46,7 @@ def unique(
       [1, 3]
     """
     ar = operand(ar)
-    found = np.unique(
+    found: Any = np.unique(  # type: ignore[call-overload]
         known("unique", ar), True, return_inverse, return_counts, axis, equal_nan=equal_nan
     )
     values = take(ravel(ar) if axis is None else ar, found[1], axis or 0)

@@ -51,6 +51,18 @@ def _modf(x: Any) -> Any:
     return ops.copysign(fraction, x), whole
 
 
+def _frexp(x: Any) -> Any:
+    x = inexact(x)
+    known = ops.logical_and(ops.isfinite(x), ops.ne(x, 0))
+    size = ops.abs_(ops.select(known, x, 1))
+    exponent = convert(ops.add(ops.floor(ops.log2(size)), 1), np.int32)
+    # The logarithm may be off by one beside a power of two.
+    fraction = ops.ldexp(size, ops.neg(exponent))
+    step = ops.sub(convert(ops.ge(fraction, 1), np.int32), convert(ops.lt(fraction, 0.5), np.int32))
+    exponent = ops.select(known, ops.add(exponent, step), 0)
+    return ops.ldexp(x, ops.neg(exponent)), exponent
+
+
 # Arithmetic ------------------------------------------------------------------------------------
 
 add = ufunc(np.add, ops.add_p, "Sum, element by element.", "[1, 2], 3", "[4, 5]")
@@ -185,6 +197,13 @@ fmin = ufunc(
 )
 modf = ufunc(
     np.modf, _modf, "Fractional and whole part.", "[1.5, -2.0]", "[[0.5, -0.0], [1.0, -2.0]]"
+)
+frexp = ufunc(
+    np.frexp,
+    _frexp,
+    "The fraction, of a size from 0.5 to 1, and the exponent of 2 by which it is multiplied.",
+    "[1.0, 6.0]",
+    "[[0.5, 0.75], [1, 3]]",
 )
 copysign = ufunc(
     np.copysign,
