@@ -1,0 +1,110 @@
+"""Computation follows data, for every operation: on the device of CONTRIBUTING's backend recipe.
+
+It has no hardware, so this runs everywhere; NumPy cannot see into its arrays, so what comes back as
+one was computed there from the start.
+"""
+
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fxad
+import fxad.tree as tree
+from fxad.backends import kernels, register_backend
+from tests.documents import ROOT, blocks
+from tests.opinfo import OpInfo, SampleInput, explained, table
+
+SAMPLES = 4
+
+
+def load_fake() -> Any:
+    """The module that the recipe creates, registered as the recipe says."""
+    (source,) = (b for b in blocks(ROOT / "CONTRIBUTING.md") if "backends/fake.py" in b.lead)
+    module = sys.modules["fake_device"] = types.ModuleType("fake_device")
+    exec(compile(source.text, "fake_device.py", "exec"), vars(module))
+    register_backend("fake", "fake_device", requires="fake_device", platform="fake")
+    return module
+
+
+fake = load_fake()
+# A mask makes shapes depend on values; ``device_put`` is there to move them.
+ELSEWHERE = {"device_put", "getitem_mask"}
+
+
+def infos() -> list[OpInfo]:
+    with_kernels = kernels.registrations().keys()
+    return [
+        info
+        for info in table()
+        if info.dtypes
+        and info.name not in ELSEWHERE
+        and not with_kernels & {primitive.name for primitive in info.primitives}
+    ]
+
+
+def away(arg: Any) -> Any:
+    def put(x: Any) -> Any:
+        return fxad.device_put(x, "fake") if isinstance(x, np.ndarray) else x
+
+    return tree.map(put, arg)
+
+
+def assert_there(out: Any) -> None:
+    assert {type(x) for x in tree.leaves(out)} <= {fake.FakeArray}
+
+
+def transformed(info: OpInfo, sample: SampleInput) -> list[Callable[..., Any]]:
+    def call(*args: Any) -> Any:
+        return info.op(*args, **sample.kwargs)
+
+    functions = [call, fxad.jit(call)] if info.vectorizes else [call]
+    floats = [i for i, arg in enumerate(sample.args) if only_float64(arg)]
+    if sample.argnums is not None:
+        floats = [i for i in floats if i in sample.argnums]
+    out = tree.leaves(fxad.eval_shape(call, *sample.args)) if info.vectorizes else []
+    if not (info.order and floats and any(x.dtype.kind in "fc" for x in out)):
+        return functions
+
+    def total(*args: Any) -> Any:
+        leaves = [x for x in tree.leaves(call(*args)) if np.dtype(x.dtype).kind in "fc"]
+        return sum((x * x.conj()).real.sum() for x in leaves)
+
+    def steepness(*args: Any) -> Any:
+        return sum((g * g).sum() for g in tree.leaves(fxad.grad(total, tuple(floats))(*args)))
+
+    return [
+        *functions,
+        fxad.grad(total, tuple(floats)),
+        fxad.jit(fxad.grad(total, tuple(floats))),
+        fxad.grad(steepness, tuple(floats)),
+    ]
+
+
+def only_float64(arg: Any) -> bool:
+    leaves = tree.leaves(arg)
+    return bool(leaves) and all(getattr(x, "dtype", None) == np.float64 for x in leaves)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("info", infos(), ids=str)
+def test_results_are_where_operands_are(info, rng):
+    dtype = next((d for d in ("float64", "int64") if d in info.dtypes), info.dtypes[0])
+    for sample in list(info.samples(rng, np.dtype(dtype)))[:SAMPLES]:
+        args = [away(arg) for arg in sample.args]
+        if not any(isinstance(x, fake.FakeArray) for x in tree.leaves(args)):
+            continue
+        with explained(info, sample):
+            for function in transformed(info, sample):
+                assert_there(function(*args))
+            np.testing.assert_equal(
+                tree.map(fake.get, info.op(*args, **sample.kwargs)), info.run(sample)
+            )
+
+
+def test_a_result_elsewhere_would_be_seen():
+    with pytest.raises(AssertionError):
+        assert_there(fxad.device_get(away(np.ones(3))))
