@@ -11,7 +11,7 @@ from hypothesis import given
 from fxad import tree, tree_util
 from fxad.errors import StructureError
 from fxad.tree_util import DictKey, GetAttrKey, SequenceKey
-from tests.pytree.forests import TREES, Keyed, Lazy, Plain, Point, same
+from tests.pytree.forests import TREES, Keyed, Lazy, Plain, Point, label, same
 
 VALUES = [shown[0] for shown in TREES]
 
@@ -167,7 +167,7 @@ def test_reduce_associative():
         tree.reduce_associative(lambda a, b: a, {})
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=label)
 def test_transpose(value):
     outer = tree.structure(value)
     inner = tree.structure(["*", "*", "*"])
@@ -271,7 +271,7 @@ def test_mismatch():
     assert tree.mismatch(1, [1]).startswith("at the root: expected a leaf, got list of 1.")
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=label)
 def test_all_leaves(value):
     assert tree_util.all_leaves(tree.leaves(value))
     assert not tree_util.all_leaves([value])

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import re
 from typing import Any, NamedTuple
 
 from fxad import tree_util
@@ -164,3 +165,8 @@ def same(a, b):
     if isinstance(a, dict) and list(a) != list(b) and type(a) is not dict:
         return sorted(a) == sorted(b) and dict(a) == dict(b)
     return a == b
+
+
+def label(value):
+    """A name without addresses: every process of a parallel run must find the same tests."""
+    return re.sub(" at 0x[0-9a-f]+", "", repr(value))

@@ -12,14 +12,20 @@ import pytest
 
 from fxad import tree, tree_util
 from fxad.errors import FxadError, StructureError
-from tests.pytree.forests import LEAVES, TREES, Box, Keyed, Layer, Plain, Point, StaticInt, same
+from tests.pytree.forests import (
+    LEAVES,
+    TREES,
+    Box,
+    Keyed,
+    Layer,
+    Plain,
+    Point,
+    StaticInt,
+    label,
+    same,
+)
 
 ALL = [*(shown[0] for shown in TREES), *LEAVES]
-
-
-def label(value):
-    """A name without addresses: every process of a parallel run must find the same tests."""
-    return re.sub(" at 0x[0-9a-f]+", "", repr(value))
 
 
 @pytest.mark.parametrize("value", ALL, ids=label)
