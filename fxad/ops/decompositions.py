@@ -6,7 +6,9 @@ algebra functions with application in optimum experimental design, 2010.
 
 Where eigenvalues or singular values repeat, up to rounding, their vectors are not determined and
 have no derivative. They are treated as if they did not turn among themselves (1/0 counts as 0), so
-that derivatives stay finite; those of sums of functions of the values are right.
+that derivatives stay finite. The gradient of a sum of functions of the values is right there too;
+second derivatives, and functions of the matrix made of values and vectors, lack what such turning
+would add.
 """
 
 from __future__ import annotations
