@@ -83,22 +83,6 @@ def test_a_missing_slot_is_found():
     assert broken not in COVERED
 
 
-@each
-def test_repeats_its_abstract_value_without_its_operands(primitive):
-    """Rules are pure functions of avals: asked twice, with equal avals, they say the same."""
-    info = next((info for info in table() if primitive in info.primitives), None)
-    assert info, f"no OpInfo in tests/opinfos/ names {primitive.name}_p"
-    rng = np.random.default_rng(0)
-    for dtype, sample in itertools.islice(
-        ((d, s) for d in info.dtypes for s in info.samples(rng, np.dtype(d))), 4
-    ):
-        shapes = [
-            fxad.eval_shape(lambda *xs, s=sample: info.run(s.with_args(xs)), *sample.args)
-            for _ in range(2)
-        ]
-        assert shapes[0] == shapes[1], dtype
-
-
 # The dtype law -----------------------------------------------------------------------------------
 
 KINDS = ["bool", "int8", "int32", "int64", "uint8", "uint64", "float16", "float32", "float64"]

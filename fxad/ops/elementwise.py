@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fxad.core.aval import is_differentiable
+from fxad.core.aval import PYTHON_SCALARS, is_differentiable
 from fxad.core.primitive import Primitive, Rule
 from fxad.ops.base import convert, dtype_of, like, ones_like, zeros_like
 from fxad.ops.rules import OUT, elementwise, unary
@@ -107,16 +107,19 @@ def integer_pow(x: Any, y: int) -> Any:
     return x if y == 1 and is_differentiable(dtype_of(x)) else integer_pow_p.bind(x, y=y)
 
 
-def _pow_partial_base(_out: Any, x: Any, y: Any) -> Any:
+def _pow_partial_base(out: Any, x: Any, y: Any) -> Any:
+    if type(y) in PYTHON_SCALARS:
+        return mul(pow(x, y - 1), y) if y else 0
     # 0**0 has slope 0 in its base: keep 0 * 0**-1 from becoming NaN.
+    y = convert(y, dtype_of(out))
     flat = eq(y, 0)
-    slope = mul(y, pow(x, select(flat, ones_like(y), sub(y, 1))))
-    return select(flat, zeros_like(slope), slope)
+    return select(flat, 0, mul(y, pow(x, select(flat, 1, sub(y, 1)))))
 
 
 def _pow_partial_exponent(out: Any, x: Any, _y: Any) -> Any:
     # 0**y is flat for y > 0: keep 0 * log(0) from becoming NaN.
-    return mul(log(select(eq(x, 0), ones_like(x), x)), out)
+    x = convert(x, dtype_of(out))
+    return mul(log(select(eq(x, 0), 1, x)), out)
 
 
 pow_p: Primitive = elementwise(

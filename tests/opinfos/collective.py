@@ -7,6 +7,7 @@ import numpy as np
 
 import fxad
 import fxad.lax.parallel as lax
+import fxad.ops.collective as ops
 from fxad.core.primitive import Primitive
 from fxad.errors import ArgumentValueError, AxisNameError
 from tests.opinfo import ErrorInput, OpInfo, SampleInput, array, distinct
@@ -78,6 +79,7 @@ TABLE = (
         "psum",
         lambda x: lax.psum(x, "i"),
         lambda x: _everywhere(np.sum(x, 0, dtype=x.dtype)),
+        primitives=(ops.psum_p,),
         linear=(0,),
     ),
     collective(
@@ -113,7 +115,12 @@ TABLE = (
         make=distinct,
         dtypes=DTYPES[:3],
     ),
-    collective("all_gather", lambda x: lax.all_gather(x, "i", axis=-1), lambda x: _everywhere(x.T)),
+    collective(
+        "all_gather",
+        lambda x: lax.all_gather(x, "i", axis=-1),
+        lambda x: _everywhere(x.T),
+        primitives=(ops.all_gather_p,),
+    ),
     collective(
         "all_gather_tiled",
         lambda x: lax.all_gather(x, "i", tiled=True),
@@ -126,6 +133,7 @@ TABLE = (
         lambda x: np.sum(x, 0, dtype=x.dtype),
         (3, 3),
         (3, 3, 2),
+        primitives=(ops.scatter_sum_p,),
         linear=(0,),
     ),
     collective(
@@ -133,6 +141,7 @@ TABLE = (
         lambda x: lax.ppermute(x, "i", PAIRS),
         _sent,
         samples=_with_nan,
+        primitives=(ops.ppermute_p,),
         linear=(0,),
         errors=lambda: [
             ErrorInput((np.ones(2),), ArgumentValueError, r"\[ppermute\] got perm=.*size 2")
@@ -143,6 +152,7 @@ TABLE = (
         "axis_index",
         lambda x: x * lax.axis_index("i"),
         lambda x: x * np.arange(3, dtype=x.real.dtype).reshape(3, *[1] * (x.ndim - 1)),
+        primitives=(ops.axis_index_p,),
         dtypes=("float64",),
     ),
     unbound("psum", lambda x: lax.psum(x, "i")),

@@ -61,7 +61,7 @@ TABLE = (
     call("checkpoint", fxad.checkpoint(inner), checkpoint_p),
     call("checkpoint_of_jit", fxad.checkpoint(fxad.jit(inner)), checkpoint_p),
     call("custom_jvp", with_jvp, custom_jvp_p),
-    call("custom_vjp", with_vjp, custom_vjp_p, custom_linear_p),
+    call("custom_vjp", with_vjp, custom_vjp_p),
     OpInfo(
         "jvp_of_custom_vjp",
         lambda x: fxad.jvp(lambda z: with_vjp(z, SCALE)[0], (x,), (np.cos(x),)),

@@ -53,6 +53,12 @@ def samples_over(*domains: Domain, shapes: Any = None, **kwargs: Any) -> Samples
         for each in shapes:
             args = tuple(array(rng, s, dtype, *d) for s, d in zip(each, domains, strict=True))
             yield SampleInput(args, kwargs)
+        if len(domains) == 2 and dtype.kind in "fc":
+            # Python's numbers are weak: they leave the other operand's dtype alone.
+            x, y = (array(rng, (3,), dtype, *d) for d in domains)
+            left, right = (array(rng, (), np.float64, *d).item() for d in domains)
+            yield SampleInput((x, right), kwargs, argnums=(0,))
+            yield SampleInput((left, y), kwargs, argnums=(1,))
 
     return samples
 

@@ -97,7 +97,7 @@ def _extremum(name: str, op: Any, ref: Any, primitive: Primitive) -> OpInfo:
         ref,
         _tied(reduced(CASES, distinct)),
         ORDERED,
-        (primitive,),
+        (primitive, ops.pick_extremum_p, ops.spread_extremum_p),
         jax=f"numpy.{name}",
         errors=nothing_to_reduce(name),
     )
@@ -146,7 +146,7 @@ REDUCTIONS = (
         np.prod,
         _factors,
         NUMBERS,
-        (ops.reduce_prod_p,),
+        (ops.reduce_prod_p, cumulative.product_of_others_p),
         tolerance=4,
         jax="numpy.prod",
         errors=no_such_axis("prod"),
@@ -285,6 +285,7 @@ def _running(
     primitive: Primitive,
     make: Make = array,
     dtypes: Sequence[str] = NUMBERS,
+    also: Sequence[Primitive] = (),
     **options: Any,
 ) -> OpInfo:
     samples = options.pop("samples", reduced(RUNNING, make))
@@ -294,7 +295,7 @@ def _running(
         running(accumulate),
         samples,
         tuple(dtypes),
-        (primitive,),
+        (primitive, *also),
         tolerance=4,
         errors=no_such_axis(name),
         **options,
@@ -341,6 +342,7 @@ CUMULATIVE = (
         cumulative.cummax_p,
         distinct,
         ORDERED,
+        also=(cumulative._same_p,),
     ),
     _running(
         "cummin",
@@ -356,6 +358,7 @@ CUMULATIVE = (
         np.logaddexp.accumulate,
         cumulative.cumlogsumexp_p,
         dtypes=REAL,
+        also=(cumulative.share_p,),
     ),
     OpInfo(
         "linear_recurrence",
