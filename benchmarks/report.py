@@ -8,7 +8,9 @@ import platform
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-PACKAGES = ("numpy", "fxad", "autograd", "torch", "jax")
+import fxad
+
+PACKAGES = ("numpy", "autograd", "torch", "jax")
 
 
 @dataclass
@@ -59,13 +61,15 @@ class Report:
     def surroundings(self) -> dict[str, str]:
         """Versions and processor count; nothing that names a machine."""
         found = {"python": platform.python_version(), "machine": platform.machine(),
-                 "processors": str(os.cpu_count())}
+                 "processors": str(os.cpu_count()), "fxad": fxad.__version__}
         for package in PACKAGES:
             try:
                 found[package] = importlib.metadata.version(package)
             except importlib.metadata.PackageNotFoundError:
                 found[package] = "absent"
         found["threads"] = os.environ.get("OMP_NUM_THREADS", "default")
+        if hasattr(os, "getloadavg"):
+            found["load average"] = f"{os.getloadavg()[2]:.1f}"
         return found
 
     def markdown(self) -> str:
@@ -76,8 +80,9 @@ class Report:
         lines = [f"# Benchmarks, {self.date}", "",
                  ", ".join(f"{key} {value}" for key, value in self.surroundings().items()) + ".",
                  "Medians of rounds in which the libraries take turns in one process.", ""]
-        lines += _table(head, [self._cells(row, names) for row in self.rows
-                               if "fxad" in row.values])
+        if names:
+            lines += _table(head, [self._cells(row, names) for row in self.rows
+                                   if "fxad" in row.values])
         for row in self.rows:
             if "fxad" not in row.values:
                 lines += ["", f"**{row.work}** ({row.unit}). {_verdict(row)}", "",

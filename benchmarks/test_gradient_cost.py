@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.libraries import libraries
 from benchmarks.report import Row
-from benchmarks.test_eager_gradients import mlp_loss, mlp_parameters
+from benchmarks.workloads import mlp_loss, mlp_parameters
 
 WIDTHS = (128, 512, 1024)
 LIMIT = 3.5

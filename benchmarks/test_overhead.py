@@ -6,14 +6,7 @@ import fxad.numpy as fnp
 from benchmarks.libraries import libraries
 from benchmarks.race import assert_same_numbers
 from benchmarks.report import Row
-
-CHAIN = 1000
-
-
-def chain(xp, x):
-    for _ in range(CHAIN // 2):
-        x = xp.sin(x) * 1.001
-    return x
+from benchmarks.workloads import CHAIN, chain
 
 
 def test_one_primitive_under_grad(race, report):
