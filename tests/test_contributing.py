@@ -19,8 +19,8 @@ RECIPES = list(dict.fromkeys(block.heading for block in STEPS))
 def change(text: str, diff: str) -> str:
     """Applies one hunk: its context and removed lines must stand in the text exactly once."""
     lines = diff.splitlines(keepends=True)
-    old = "".join(line[1:] for line in lines if line[0] in " -")
-    new = "".join(line[1:] for line in lines if line[0] in " +")
+    old = "".join(line.removeprefix(line[0].strip("\n")) for line in lines if line[0] in " -\n")
+    new = "".join(line.removeprefix(line[0].strip("\n")) for line in lines if line[0] in " +\n")
     assert text.count(old) == 1, f"{text.count(old)} places for:\n{old}"
     return text.replace(old, new)
 
