@@ -191,7 +191,7 @@ def inexact(x: Any) -> Any:
 
 def refuse_out(operation: str, out: Any) -> None:
     """Refuses the argument ``out`` of a call on tracers."""
-    if out is not None and out != (None,):
+    if out is not None and not (isinstance(out, tuple) and all(o is None for o in out)):
         raise error(
             TracerAssignmentError,
             operation,

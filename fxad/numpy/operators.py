@@ -9,6 +9,8 @@ import numpy as np
 
 import fxad.ops.elementwise as ops
 from fxad.core.aval import PYTHON_SCALARS, is_value
+from fxad.core.source import error
+from fxad.errors import DtypeError
 from fxad.numpy.nested import NESTED, array_of
 from fxad.ops.base import dtype_of, reshape
 from fxad.ops.contraction import matmul
@@ -78,7 +80,9 @@ def _iterate(self: Any) -> Iterator[Any]:
 
 
 def _positive(self: Any) -> Any:
-    return ops.add(self, 0) if dtype_of(self).kind in "iu" else self
+    if dtype_of(self).kind == "b":
+        raise error(DtypeError, "positive", "got bool, wanted numbers")
+    return self
 
 
 def _contains(self: Any, value: Any) -> bool:

@@ -9,13 +9,12 @@ from typing import Any
 from fxad.core.aval import describe
 from fxad.core.source import error
 from fxad.core.trace import Tracer
-from fxad.errors import ArgumentTypeError, TracerAssignmentError
+from fxad.errors import ArgumentTypeError
 from fxad.numpy.cupy_protocol import override_elementwise_kernel
 from fxad.numpy.dispatch import TABLE
 from fxad.numpy.methods import METHODS
-from fxad.numpy.nested import NESTED, array_of
 from fxad.numpy.operators import OPERATORS
-from fxad.ops.base import reshape, shape_of
+from fxad.numpy.ufunc_methods import method_of
 
 
 def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -30,37 +29,7 @@ def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
         )
     if method == "__call__":
         return implementation(*inputs, **kwargs)
-    return _method(ufunc, method)(*inputs, **kwargs)
-
-
-def _method(ufunc: Any, method: str) -> Any:
-    if method == "outer":
-        return lambda x, y, **kwargs: outer(ufunc, x, y, **kwargs)
-    function = _METHODS.get((method, ufunc))
-    if function is not None:
-        return function
-    if method == "at":
-        raise error(
-            TracerAssignmentError,
-            f"{ufunc.__name__}.at",
-            "got a traced value and an operation in place, wanted a pure function",
-            f"Write x = fnp.at(x)[index].{ufunc.__name__}(values).",
-        )
-    raise error(
-        ArgumentTypeError,
-        f"{ufunc.__name__}.{method}",
-        "got a traced value, for which fxad has no such method",
-        "Write it with the functions of fxad.numpy.",
-    )
-
-
-def outer(ufunc: Any, x: Any, y: Any, **kwargs: Any) -> Any:
-    """A ufunc of all pairs of elements."""
-    x, y = (array_of(v) if type(v) in NESTED else v for v in (x, y))
-    return TABLE[ufunc](reshape(x, shape_of(x) + (1,) * len(shape_of(y))), y, **kwargs)
-
-
-_METHODS: dict[tuple[str, Any], Any] = {}
+    return method_of(ufunc, method)(*inputs, **kwargs)
 
 
 def _array_function(

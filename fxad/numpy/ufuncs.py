@@ -10,21 +10,32 @@ import numpy as np
 import fxad.ops.elementwise as ops
 from fxad.core.source import error
 from fxad.errors import DtypeError
-from fxad.numpy.dispatch import FLOAT64, inexact
+from fxad.numpy.dispatch import FLOAT64
 from fxad.numpy.elementwise import ufunc
 from fxad.ops.base import convert, dtype_of
+
+
+def _float_loop(operation: str, x: Any) -> Any:
+    """``x`` in the narrowest float that holds it, as a ufunc with float loops alone casts it."""
+    dtype = dtype_of(x)
+    if dtype.kind == "c":
+        raise error(DtypeError, operation, "got complex numbers, wanted real ones")
+    if dtype.kind == "f":
+        return x
+    return convert(x, np.dtype(_FLOAT_OF_SIZE.get(dtype.itemsize, np.float64)))
+
+
+_FLOAT_OF_SIZE = {1: np.float16, 2: np.float32}
 
 
 def _positive(x: Any) -> Any:
     if dtype_of(x).kind == "b":
         raise error(DtypeError, "positive", "got bool, wanted numbers")
-    return ops.add(x, 0) if dtype_of(x).kind in "iu" else convert(x, dtype_of(x))
+    return convert(x, dtype_of(x))
 
 
 def _fabs(x: Any) -> Any:
-    if dtype_of(x).kind == "c":
-        raise error(DtypeError, "fabs", "got complex numbers, wanted real ones", "Use abs.")
-    return ops.abs_(inexact(x))
+    return ops.abs_(_float_loop("fabs", x))
 
 
 def _float_power(x1: Any, x2: Any) -> Any:
@@ -33,11 +44,11 @@ def _float_power(x1: Any, x2: Any) -> Any:
 
 
 def _to_degrees(x: Any) -> Any:
-    return ops.mul(inexact(x), 180 / math.pi)
+    return ops.mul(_float_loop("degrees", x), 180 / math.pi)
 
 
 def _to_radians(x: Any) -> Any:
-    return ops.mul(inexact(x), math.pi / 180)
+    return ops.mul(_float_loop("radians", x), math.pi / 180)
 
 
 def _divmod(x1: Any, x2: Any) -> Any:
@@ -45,14 +56,14 @@ def _divmod(x1: Any, x2: Any) -> Any:
 
 
 def _modf(x: Any) -> Any:
-    x = inexact(x)
+    x = _float_loop("modf", x)
     whole = ops.trunc(x)
     fraction = ops.select(ops.isinf(x), ops.mul(0.0, ops.sign(x)), ops.sub(x, whole))
     return ops.copysign(fraction, x), whole
 
 
 def _frexp(x: Any) -> Any:
-    x = inexact(x)
+    x = _float_loop("frexp", x)
     known = ops.logical_and(ops.isfinite(x), ops.ne(x, 0))
     size = ops.abs_(ops.select(known, x, 1))
     exponent = convert(ops.add(ops.floor(ops.log2(size)), 1), np.int32)

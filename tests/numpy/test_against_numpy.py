@@ -1,0 +1,316 @@
+"""Every function of fxad.numpy does on tracers what NumPy does on arrays."""
+
+import itertools
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fxad
+import fxad.numpy as fnp
+from tests.numpy.samples import PARTIAL, SAMPLES
+from tests.numpy.samples.call import Call
+
+#: Where fxad differs from NumPy on purpose: the function, what of, and why.
+DIFFERENCES: dict[str, str] = {}
+
+FUNCTIONS = [
+    name
+    for name in fnp.__all__
+    if callable(getattr(fnp, name))
+    and not (isinstance(getattr(fnp, name), type) and name != "vectorize")
+    and getattr(fnp, name) is not getattr(np, name, None)
+]
+REFUSED = (TypeError, ValueError, IndexError, NotImplementedError, OverflowError, ZeroDivisionError)
+
+
+@pytest.fixture(autouse=True)
+def _quietly():
+    """NumPy warns where the traced function does as well."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+# Calls with some of their arrays in other hands ----------------------------------------------------
+
+
+def arrays_in(x: Any) -> Iterator[Any]:
+    """The arrays among arguments and in lists and tuples of theirs."""
+    if isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "biufc":
+        yield x
+    elif type(x) in (list, tuple):
+        for item in x:
+            yield from arrays_in(item)
+    elif type(x) is dict:
+        yield from arrays_in(list(x.values()))
+
+
+def replaced(x: Any, arrays: Iterator[Any]) -> Any:
+    """The same arguments with other arrays in place of theirs."""
+    if isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "biufc":
+        return next(arrays)
+    if type(x) in (list, tuple):
+        return type(x)(replaced(item, arrays) for item in x)
+    if type(x) is dict:
+        return {name: replaced(item, arrays) for name, item in x.items()}
+    return x
+
+
+def outcome(function: Callable[..., Any], sample: Call) -> Any:
+    """What NumPy itself gives; None where it refuses."""
+    try:
+        return function(*sample.args, **sample.kwargs)
+    except REFUSED:
+        return None
+
+
+class Traced:
+    """A call as a function of some of its arrays."""
+
+    def __init__(self, function: Callable[..., Any], sample: Call, places: tuple[int, ...]) -> None:
+        self.function, self.sample, self.places = function, sample, places
+        self.arrays = list(arrays_in([sample.args, sample.kwargs]))
+
+    def __call__(self, *traced: Any) -> Any:
+        arrays = list(self.arrays)
+        for i, x in zip(self.places, traced, strict=True):
+            arrays[i] = x
+        args, kwargs = replaced((self.sample.args, self.sample.kwargs), iter(arrays))
+        out = self.function(*args, **kwargs)
+        self.container = container(out)
+        return flat(out)
+
+    @property
+    def traced(self) -> list[Any]:
+        return [self.arrays[i] for i in self.places]
+
+
+def flat(x: Any) -> list[Any]:
+    """The leaves of a result."""
+    return [y for item in x for y in flat(item)] if isinstance(x, list | tuple) else [x]
+
+
+def container(x: Any) -> Any:
+    """The lists and tuples of a result, by type."""
+    if isinstance(x, list | tuple):
+        return (type(x).__name__, *map(container, x))
+    return None
+
+
+def close(got: Any, wanted: Any, scale: float = 1.0) -> str | None:
+    """What two results differ in."""
+    if isinstance(wanted, str | types.FunctionType) or wanted is None:
+        return None if got == wanted else f"{got!r}, wanted {wanted!r}"
+    got, wanted = np.asarray(got), np.asarray(wanted)
+    if got.dtype != wanted.dtype:
+        return f"dtype {got.dtype}, wanted {wanted.dtype}"
+    if got.shape != wanted.shape:
+        return f"shape {got.shape}, wanted {wanted.shape}"
+    if wanted.dtype.kind not in "fc":
+        return None if np.array_equal(got, wanted) else f"\n{got}\nwanted\n{wanted}"
+    digits = np.finfo(wanted.dtype).eps * scale
+    size = np.nanmax(np.abs(wanted), initial=0, where=np.isfinite(wanted))
+    if np.allclose(got, wanted, 2000 * digits, 20 * digits * size, equal_nan=True):
+        return None
+    return f"\n{got}\nwanted\n{wanted}"
+
+
+def same(got: list[Any], wanted: list[Any]) -> str | None:
+    """What two results with several leaves differ in."""
+    if len(got) != len(wanted):
+        return f"{len(got)} results, wanted {len(wanted)}"
+    return next(filter(None, map(close, got, wanted)), None)
+
+
+def subsets(places: list[int]) -> list[tuple[int, ...]]:
+    """All places, and each alone where there are several."""
+    return [tuple(places)] + [(i,) for i in places if len(places) > 1]
+
+
+def floats(sample: Call, kinds: str = "fc") -> list[int]:
+    """Which arrays of a call have a dtype of some kinds."""
+    arrays = arrays_in([sample.args, sample.kwargs])
+    return [i for i, x in enumerate(arrays) if x.dtype.kind in kinds]
+
+
+# The ways to trace ---------------------------------------------------------------------------------
+
+
+def by_jvp(f: Traced) -> list[Any]:
+    return fxad.jvp(f, f.traced, [np.ones_like(x) for x in f.traced])[0]
+
+
+def by_jit(f: Traced) -> list[Any]:
+    return fxad.jit(f)(*f.traced)
+
+
+def check(mode: Callable[[Traced], Any], function: Any, reference: Any, sample: Call) -> Any:
+    """Problems of one sample under one transformation."""
+    wanted = outcome(reference, sample)
+    kinds = "fc" if mode is by_jvp else "biufc"
+    places = floats(sample, kinds)
+    if not places:
+        return
+    for chosen in subsets(places):
+        f = Traced(function, sample, chosen)
+        where = f"{sample!r}, traced {chosen}"
+        try:
+            got = mode(f)
+        except REFUSED as e:
+            if wanted is not None and not (sample.by_value and mode is by_jit):
+                yield f"{where}: {type(e).__name__}: {e}"
+            elif sample.by_value and wanted is not None and len(chosen) == len(places):
+                if not isinstance(e, fxad.errors.FxadError):
+                    yield f"{where}: unclear {type(e).__name__}: {e}"
+            continue
+        if wanted is None:
+            yield f"{where}: gave {got!r}, where NumPy refuses"
+        elif sample.by_value and mode is by_jit and len(chosen) == len(places):
+            yield f"{where}: gave {got!r}, whose shape depends on values"
+        elif f.container != container(wanted):
+            yield f"{where}: {f.container}, wanted {container(wanted)}"
+        elif problem := same(got, flat(wanted)):
+            yield f"{where}: {problem}"
+
+
+def batched(function: Any, reference: Any, sample: Call) -> Iterator[str]:
+    """Problems of one sample under vmap."""
+    places = floats(sample, "biufc")
+    if sample.wrong or not places or (wanted := outcome(reference, sample)) is None:
+        return
+    for chosen in subsets(places):
+        f = Traced(function, sample, chosen)
+        others = f.traced if sample.alike else list(map(another, f.traced))
+        try:
+            second = flat(Traced(reference, sample, chosen)(*others))
+        except REFUSED:
+            others, second = f.traced, flat(wanted)
+        where = f"{sample!r}, batched {chosen}"
+        if sample.by_value and len(chosen) != len(places):
+            continue
+        try:
+            got = fxad.vmap(f)(*map(np.stack, zip(f.traced, others, strict=True)))
+        except REFUSED as e:
+            if not sample.by_value or not isinstance(e, fxad.errors.FxadError):
+                yield f"{where}: {type(e).__name__}: {e}"
+            continue
+        if sample.by_value:
+            yield f"{where}: gave {got!r}, whose shape depends on values"
+        for i, member in enumerate((flat(wanted), second)):
+            if problem := same([y[i] for y in got], member):
+                yield f"{where}: member {i}: {problem}"
+
+
+def another(x: Any) -> Any:
+    """Another array that is valid wherever the first is: as positive, as ordered, as small."""
+    return x * x.dtype.type(0.75) if x.dtype.kind in "fc" else np.flip(x, range(min(x.ndim, 1)))
+
+
+def slope(function: Any, reference: Any, sample: Call) -> Iterator[str]:
+    """Problems of the gradient in one direction beside a central difference."""
+    places = floats(sample)
+    if sample.rough or sample.wrong or not places:
+        return
+    f, plain = (Traced(g, sample, tuple(places)) for g in (function, reference))
+    wanted = outcome(reference, sample)
+    doubles = all(x.dtype.itemsize >= 8 and x.dtype != np.complex64 for x in f.traced)
+    if wanted is None or not doubles:
+        return
+    outs = [np.asarray(y) for y in flat(wanted)]
+    active = [i for i, y in enumerate(outs) if y.dtype in (np.float64, np.complex128)]
+    if not active or any(y.dtype in (np.float32, np.float16, np.complex64) for y in outs):
+        return
+    rng = np.random.default_rng(0)
+    weights = [like(rng, outs[i]) for i in active]
+    step = [like(rng, x) for x in f.traced]
+
+    def loss(g: Any, *arrays: Any) -> Any:
+        out = g(*arrays)
+        return sum(fnp.real(fnp.sum(w * out[i])) for w, i in zip(weights, active, strict=True))
+
+    def along(t: float) -> Any:
+        return loss(plain, *(x + t * d for x, d in zip(plain.traced, step, strict=True)))
+
+    h = 1e-5
+    try:
+        numeric = (8 * (along(h) - along(-h)) - (along(2 * h) - along(-2 * h))) / (12 * h)
+    except REFUSED:
+        numeric = np.nan
+    if not np.isfinite(numeric):
+        return
+    try:
+        gradient = fxad.grad(lambda *xs: loss(f, *xs), argnums=tuple(range(len(places))))(*f.traced)
+    except REFUSED as e:
+        yield f"{sample!r}: {type(e).__name__}: {e}"
+        return
+    found = sum(np.real(np.sum(g * d)) for g, d in zip(gradient, step, strict=True))
+    if not abs(found - numeric) <= 1e-6 * (1 + abs(numeric)):
+        yield f"{sample!r}: slope {found}, by differences {numeric}"
+
+
+def like(rng: np.random.Generator, x: Any) -> Any:
+    """Random numbers of the shape and kind of an array."""
+    re, im = rng.normal(size=x.shape), rng.normal(size=x.shape)
+    return re + 1j * im if x.dtype.kind == "c" else re
+
+
+# The tests -----------------------------------------------------------------------------------------
+
+
+def report(problems: Any) -> None:
+    problems = list(problems)
+    assert not problems, f"{len(problems)} problems:\n" + "\n".join(map(str, problems))
+
+
+def of(name: str) -> tuple[Any, Any]:
+    """fxad's function and NumPy's."""
+    return getattr(fnp, name), getattr(np, name)
+
+
+def test_every_function_has_samples():
+    assert not set(FUNCTIONS) - set(SAMPLES)
+
+
+def test_samples_do_as_they_say():
+    for name, samples in SAMPLES.items():
+        for sample in samples:
+            if name not in PARTIAL:
+                refused = outcome(getattr(np, name), sample) is None
+                assert refused == sample.wrong, f"{name}{sample!r}"
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_plain(name):
+    function, reference = of(name)
+    for sample in SAMPLES[name]:
+        wanted = outcome(reference, sample)
+        if wanted is not None:
+            got = function(*sample.args, **sample.kwargs)
+            assert container(got) == container(wanted)
+            assert not same(flat(got), flat(wanted))
+
+
+@pytest.mark.parametrize("mode", [by_jvp, by_jit], ids=["jvp", "jit"])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_traced(name, mode):
+    report(itertools.chain(*(check(mode, *of(name), sample) for sample in SAMPLES[name])))
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_numpys_own_name(name):
+    reference = getattr(np, name)
+    report(itertools.chain(*(check(by_jvp, reference, reference, s) for s in SAMPLES[name])))
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_batched(name):
+    report(itertools.chain(*(batched(*of(name), sample) for sample in SAMPLES[name])))
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_gradient(name):
+    report(itertools.chain(*(slope(*of(name), sample) for sample in SAMPLES[name])))

@@ -1,0 +1,121 @@
+"""All ufuncs: dtypes and values are NumPy's own, under every transformation, with their keywords."""
+
+import numpy as np
+import pytest
+
+import fxad
+import fxad.numpy as fnp
+from fxad.errors import ArgumentValueError, DtypeError, TracerAssignmentError
+from fxad.numpy.dispatch import TABLE
+from tests.numpy.values import traced
+
+UFUNCS = sorted(
+    {f for f in vars(np).values() if isinstance(f, np.ufunc) and f.nin <= 2 and not f.signature},
+    key=lambda f: f.__name__,
+)
+DTYPES = ["?", "b", "B", "i", "I", "l", "L", "e", "f", "d", "F", "D"]
+
+
+def test_every_ufunc_of_numpy_answers_but_those_of_dates():
+    missing = [f.__name__ for f in UFUNCS if f not in TABLE]
+    assert missing == ["isnat"]
+    assert all(hasattr(fnp, f.__name__) for f in UFUNCS if f.__name__ != "isnat")
+
+
+def sample(char):
+    return np.array([1, 0, 1] if char == "?" else [1, 2, 3]).astype(char)
+
+
+def outcome(function, args):
+    with np.errstate(all="ignore"):
+        try:
+            found = function(*args)
+        except (TypeError, ValueError):
+            return None
+    return [np.asarray(y) for y in (found if isinstance(found, tuple) else (found,))]
+
+
+@pytest.mark.parametrize("ufunc", [f for f in UFUNCS if f in TABLE], ids=lambda f: f.__name__)
+def test_dtypes_are_numpys(ufunc):
+    pairs = [(a,) for a in DTYPES] if ufunc.nin == 1 else [(a, b) for a in DTYPES for b in DTYPES]
+    for chars in pairs:
+        args = [sample(c) for c in chars]
+        wanted, got = outcome(ufunc, args), outcome(fxad.jit(ufunc), args)
+        assert (got is None) == (wanted is None), chars
+        for a, b in zip(got or (), wanted or (), strict=True):
+            assert a.dtype == b.dtype, chars
+            narrow = b.dtype.char in "eF" or "e" in chars
+            np.testing.assert_allclose(a, b, rtol=1e-2 if narrow else 1e-6, err_msg=str(chars))
+
+
+X, Y = np.array([0.3, 0.5, 0.9]), np.array([2.0, 1.0, 0.5])
+
+
+@pytest.mark.parametrize("transform", ["jvp", "vmap"])
+@pytest.mark.parametrize("ufunc", [f for f in UFUNCS if f in TABLE], ids=lambda f: f.__name__)
+def test_values_under_transformations(ufunc, transform):
+    args = (X,) if ufunc.nin == 1 else (X, Y)
+    if outcome(ufunc, args) is None:
+        pytest.skip("not of floats")
+    wanted = outcome(ufunc, args)
+    got = outcome(lambda *args: traced(ufunc, *args, transform=transform), args)
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_keywords_on_tracers():
+    assert traced(lambda x: np.sin(x, dtype=np.float32), X).dtype == np.float32
+    assert traced(lambda x: np.add(x, 1, dtype=complex), X).dtype == np.complex128
+    assert traced(lambda x: np.less(x, 1, dtype=bool), X).tolist() == [True, True, True]
+    assert traced(lambda x: np.add(x, 1, where=True, out=None, casting="same_kind"), X)[0] == 1.3
+    with pytest.raises(DtypeError, match="wanted bool"):
+        traced(lambda x: np.less(x, 1, dtype=float), X)
+    with pytest.raises(TypeError, match="does not cast to int32 under casting='same_kind'"):
+        traced(lambda x: np.add(x, 1, dtype=np.int32), X)
+    with pytest.raises(ArgumentValueError, match=r"fnp.where\(mask, fnp.add"):
+        traced(lambda x: np.add(x, 1, where=x > 0.4), X)
+    with pytest.raises(TracerAssignmentError, match=r"\[add\] got out=.*\n.*test_ufuncs.py"):
+        traced(lambda x: np.add(x, 1, out=np.zeros(3)), X)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'axis'"):
+        traced(lambda x: np.sin(x, axis=0), X)
+
+
+def test_lists_with_tracers():
+    assert fxad.grad(lambda x: fnp.multiply([x, 2.0], [3.0, x]).sum())(1.0) == 5.0
+
+
+METHODS = {
+    "add.reduce": lambda x: np.add.reduce(x),
+    "add.reduce all": lambda x: np.add.reduce(x, axis=None, keepdims=True),
+    "multiply.reduce": lambda x: np.multiply.reduce(x, axis=1),
+    "maximum.reduce": lambda x: np.maximum.reduce(x, axis=(0, 1)),
+    "minimum.reduce": lambda x: np.minimum.reduce(x, initial=0.0),
+    "add.reduce where": lambda x: np.add.reduce(x, where=x > 0, initial=1.0),
+    "logaddexp.reduce": lambda x: np.logaddexp.reduce(x, axis=1),
+    "logical_and.reduce": lambda x: np.logical_and.reduce(x > 0),
+    "logical_or.reduce": lambda x: np.logical_or.reduce(x > 0, axis=1),
+    "add.accumulate": lambda x: np.add.accumulate(x),
+    "multiply.accumulate": lambda x: np.multiply.accumulate(x, axis=1),
+    "maximum.accumulate": lambda x: np.maximum.accumulate(x, 1),
+    "minimum.accumulate": lambda x: np.minimum.accumulate(x),
+    "logaddexp.accumulate": lambda x: np.logaddexp.accumulate(x),
+    "subtract.outer": lambda x: np.subtract.outer(x, [1.0, 2.0]),
+    "power.outer": lambda x: np.power.outer([1.0, 2.0], x),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("transform", ["jvp", "jit", "vmap"])
+def test_methods_of_ufuncs(name, transform):
+    x = np.array([[0.5, -1.5, 2.0], [1.0, 0.25, -3.0]])
+    wanted = METHODS[name](x)
+    got = traced(METHODS[name], x, transform=transform)
+    np.testing.assert_allclose(got, wanted, rtol=1e-14)
+    assert np.asarray(got).dtype == np.asarray(wanted).dtype
+
+
+def test_methods_without_a_meaning_are_refused():
+    with pytest.raises(TracerAssignmentError, match=r"fnp.at\(x\)\[index\].add\(values\)"):
+        traced(lambda x: np.add.at(x, [0], 1.0), X)
+    with pytest.raises(TypeError, match=r"\[subtract.reduce\] got a traced value"):
+        traced(lambda x: np.subtract.reduce(x), X)
