@@ -1,5 +1,6 @@
 """Each recipe of CONTRIBUTING.md, followed to the letter in a copy of the package."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -25,16 +26,25 @@ def change(text: str, diff: str) -> str:
     return text.replace(old, new)
 
 
+def run(*command: object, root: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a command in the copy, which is what ``import fxad`` means there."""
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    return subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def follow(block: Block, root: Path) -> None:
     """Does what the line above a block says with it."""
     lead = re.fullmatch(r"(Create|Append to|In|Check)\b[^`]*(?:`([^`]+)`)?.*:", block.lead)
     assert lead, f"CONTRIBUTING.md:{block.line}: no step: {block.lead!r}"
     if lead[1] == "Check":
-        environment = os.environ | {"PYTHONPATH": str(root)}
-        command = [sys.executable, "-W", "error", "-c", block.text]
-        done = subprocess.run(
-            command, cwd=root, env=environment, capture_output=True, text=True, check=False
-        )
+        done = run("-W", "error", "-c", block.text, root=root)
         assert done.returncode == 0, f"CONTRIBUTING.md:{block.line}:\n{done.stdout}{done.stderr}"
         return
     path = root / lead[2]
@@ -56,7 +66,12 @@ def test_recipe(recipe, tmp_path):
     steps = [block for block in STEPS if block.heading == recipe]
     for block in steps:
         follow(block, tmp_path)
-    assert steps[-1].lead.startswith("Check")
+    leads = "\n".join(block.lead for block in steps)
+    assert leads.rpartition("\n")[2].startswith("Check")
+    created = [tmp_path / path for path in re.findall(r"^Create `(.*\.py)`", leads, re.MULTILINE)]
+    if created and importlib.util.find_spec("ruff"):
+        done = run("-m", "ruff", "check", "--no-cache", *created, root=tmp_path)
+        assert done.returncode == 0, done.stdout
     house = read_house(tmp_path)  # an appended example may make a file longer than it should be
     found = [problem for check in CHECKS if check is not too_long for problem in check(house)]
     assert not found, "\n".join(found)
