@@ -40,8 +40,11 @@ def shape_tuple(shape: Size) -> Shape:
 
 
 def default_dtype(*numbers: Any) -> DType:
-    """The dtype that Python numbers have together."""
-    return np.result_type(*(weak_dtype(type(x)) for x in numbers))
+    """The dtype that Python numbers have together: that of the most general kind."""
+    return weak_dtype(max(map(type, numbers), key=_KINDS.index))
+
+
+_KINDS = (bool, int, float, complex)
 
 
 def namespace_of(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""All ufuncs: dtypes and values are NumPy's own, under every transformation, with their keywords."""
+"""All ufuncs: values and dtypes are NumPy's own under transformations, keywords too."""
 
 import numpy as np
 import pytest
