@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import os
 import sys
+from opcode import opmap
 from types import FrameType
 from typing import TypeVar
 
@@ -15,6 +16,8 @@ _LIBRARY = (
     os.path.dirname(os.path.abspath(numpy.__file__)) + os.sep,
     "<frozen",
 )
+
+_STORE_ITEM = opmap["STORE_SUBSCR"]
 
 E = TypeVar("E", bound=Exception)
 
@@ -36,6 +39,12 @@ class Source:
         text = linecache.getline(self.filename, self.line).strip()
         place = f"{os.path.basename(self.filename)}:{self.line}"
         return f"{place}: {text}" if text else place
+
+
+def assigns_item(depth: int) -> bool:
+    """Whether the frame that many calls up the stack is in the middle of ``a[i] = ...``."""
+    frame = sys._getframe(depth + 1)
+    return frame.f_code.co_code[frame.f_lasti] == _STORE_ITEM
 
 
 def user_source() -> Source | None:

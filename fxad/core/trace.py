@@ -23,7 +23,7 @@ from fxad.core.aval import (
     register_aval,
     weak_dtype,
 )
-from fxad.core.source import error
+from fxad.core.source import assigns_item, error
 from fxad.errors import (
     ConcretizationTypeError,
     TracerArrayConversionError,
@@ -145,13 +145,13 @@ class Tracer:
         return bool(self._python_value("bool", TracerBoolConversionError))
 
     def __float__(self) -> float:
-        return float(self._python_value("float"))
+        return float(self._python_value("float", assigned=True))
 
     def __int__(self) -> int:
-        return int(self._python_value("int"))
+        return int(self._python_value("int", assigned=True))
 
     def __complex__(self) -> complex:
-        return complex(self._python_value("complex"))
+        return complex(self._python_value("complex", assigned=True))
 
     def __index__(self) -> int:
         return operator.index(self._python_value("index", TracerIntegerConversionError))
@@ -165,11 +165,24 @@ class Tracer:
         return np.asarray(self._python_value("tolist")).tolist()
 
     def _python_value(
-        self, operation: str, kind: type[ConcretizationTypeError] = ConcretizationTypeError
+        self,
+        operation: str,
+        kind: type[ConcretizationTypeError] = ConcretizationTypeError,
+        assigned: bool = False,
     ) -> Any:
         value = self.concrete()
         if value is None:
             self._refuse(operation, kind)
+        # NumPy's a[i] = tracer asks for a number: the array would keep it and lose the derivative.
+        if assigned and assigns_item(2):
+            raise error(
+                TracerAssignmentError,
+                "setitem",
+                f"got a traced {self.aval.long_name()} to put into an array that is not traced, "
+                "wanted a pure function",
+                "Collect the values in a list and use fnp.stack, or write "
+                "a = fnp.at(a)[index].set(value).",
+            )
         return value
 
     def _refuse(self, operation: str, kind: type[ConcretizationTypeError]) -> NoReturn:

@@ -11,7 +11,7 @@ import numpy as np
 import fxad.tree as tree
 import fxad.tree_util as tree_util
 from fxad.backends.pool import Buffer
-from fxad.core.aval import PYTHON_SCALARS, aval_of, describe, is_value, weak_dtype
+from fxad.core.aval import PYTHON_SCALARS, aval_of, describe, float0, is_value, weak_dtype
 from fxad.core.source import error
 from fxad.core.staging import check_output
 from fxad.core.trace import EVAL, Tracer, current_trace, leaked
@@ -196,7 +196,8 @@ def check_structure(transformation: str, what: str, got: Any, wanted: Any) -> No
 def check_like(transformation: str, what: str, wanted_of: str, got: Any, wanted: Any) -> None:
     """Refuses a tangent or cotangent whose shape or dtype is not that of what it belongs to."""
     a = aval_of(got)
-    if a.shape == wanted.shape and (a.dtype == wanted.dtype or a.weak_type):
+    weak = a.weak_type and wanted.dtype != float0
+    if a.shape == wanted.shape and (a.dtype == wanted.dtype or weak):
         return
     raise error(
         StructureError,

@@ -76,6 +76,7 @@ class Linearized:
 
     def push(self, tangents: Sequence[Any]) -> list[Any]:
         """Tangents of the outputs, one for each leaf; the linear part alone runs."""
+        self._check_mutation()
         if self.linear is None:
             force_factors(self.out_nodes)
             self.linear = tape_jaxpr(self.in_nodes, self.out_nodes)
@@ -88,8 +89,7 @@ class Linearized:
         ]
         return own(outs, tangents)
 
-    def pull(self, cotangents: Sequence[Any], consume: bool = False) -> list[Any]:
-        """Cotangents of the inputs, one for each leaf, as the user's own arrays."""
+    def _check_mutation(self) -> None:
         if self.fingerprints is not None and self.fingerprints != _fingerprints(self.primals):
             raise error(
                 InputMutatedError,
@@ -98,6 +98,10 @@ class Linearized:
                 "wanted it as it was: the derivative still reads it",
                 "Change a copy, or call the derivative first.",
             )
+
+    def pull(self, cotangents: Sequence[Any], consume: bool = False) -> list[Any]:
+        """Cotangents of the inputs, one for each leaf, as the user's own arrays."""
+        self._check_mutation()
         cts = backward(self.out_nodes, cotangents, self.in_nodes, consume)
         for i, p in enumerate(self.primals):
             cts[i] = _restore(instantiate(cts[i], p), p)
