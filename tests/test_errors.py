@@ -367,7 +367,7 @@ def test_the_users_own_errors_pass_through_unchanged():
         raise Mine("mine")
 
     for transform in (fxad.grad, fxad.jit, fxad.checkpoint, fxad.jacfwd, fxad.hessian):
-        with pytest.raises(Mine, match="^mine$"):
+        with pytest.raises(Mine, match=r"^mine$"):
             transform(f)(1.0)
 
 
