@@ -110,10 +110,12 @@ def integer_pow(x: Any, y: int) -> Any:
 def _pow_partial_base(out: Any, x: Any, y: Any) -> Any:
     if type(y) in PYTHON_SCALARS:
         return mul(pow(x, y - 1), y) if y else 0
-    # 0**0 has slope 0 in its base: keep 0 * 0**-1 from becoming NaN.
-    y = convert(y, dtype_of(out))
-    flat = eq(y, 0)
-    return select(flat, 0, mul(y, pow(x, select(flat, 1, sub(y, 1)))))
+    # 0**0 has slope 0 in its base: keep 0 * 0**-1 from becoming NaN. The factor y itself stays,
+    # as it has a slope in y.
+    dtype = dtype_of(out)
+    y = convert(y, dtype)
+    flat = logical_and(eq(y, 0), lt(abs_(x), np.finfo(dtype).tiny))
+    return mul(y, pow(select(flat, 1, x), sub(y, 1)))
 
 
 def _pow_partial_exponent(out: Any, x: Any, _y: Any) -> Any:
@@ -531,6 +533,27 @@ conj_p: Primitive = unary(
     scalar="conj",
 )
 
+
+def _complex_impl(xp: Any, re: Any, im: Any) -> Any:
+    dtype = xp.result_type(re, im)
+    if dtype.kind == "c":
+        raise TypeError("the parts of a complex number are real")
+    shape = np.broadcast_shapes(np.shape(re), np.shape(im))
+    out = xp.empty(shape, np.result_type(dtype, 1j))
+    out.real, out.imag = re, im
+    return out[()]
+
+
+#: Not ``re + im * 1j``, which makes NaN of infinities and loses the sign of zeros.
+complex_p: Primitive = elementwise(
+    "complex",
+    impl=_complex_impl,
+    jvps=(lambda t, out, re, im: t, lambda t, out, re, im: complex_(0, t)),
+    transposes=(lambda ct, re, im: real(ct), lambda ct, re, im: neg(imag(ct))),
+    jointly=True,
+    scalar="complex",
+)
+
 # Selection -------------------------------------------------------------------------------------
 
 select_p: Primitive = elementwise(
@@ -662,6 +685,7 @@ spacing: Rule = spacing_p.bind
 real: Rule = real_p.bind
 imag: Rule = imag_p.bind
 conj: Rule = conj_p.bind
+complex_: Rule = complex_p.bind
 eq: Rule = eq_p.bind
 ne: Rule = ne_p.bind
 lt: Rule = lt_p.bind
@@ -690,8 +714,3 @@ signbit: Rule = signbit_p.bind
 def round_(x: Any, decimals: int = 0) -> Any:
     """Rounded to some decimals, halves to even."""
     return round_p.bind(x, decimals=decimals)
-
-
-def complex_(re: Any, im: Any) -> Any:
-    """The complex number with these real and imaginary parts."""
-    return add(re, mul(im, 1j))

@@ -288,18 +288,21 @@ TWO_OPERANDS = (
     ),
 )
 
+def _complex(re: Any, im: Any) -> Any:
+    """Part by part: ``re + 1j * im`` is NaN for infinities."""
+    dtype = np.result_type(re, im)
+    if dtype.kind == "c":
+        raise TypeError
+    out = np.zeros(np.broadcast_shapes(np.shape(re), np.shape(im)), np.result_type(dtype, 1j))
+    out.real, out.imag = re, im
+    return out
+
+
 PARTS = (
     unary(ops.real_p, np.real, dtypes=EVERY, linear=(0,), jax="numpy.real"),
     unary(ops.imag_p, np.imag, dtypes=EVERY, linear=(0,), jax="numpy.imag"),
     unary(ops.conj_p, np.conj, dtypes=FIELD, linear=(0,), jax="numpy.conj"),
-    OpInfo(
-        "complex",
-        ops.complex_,
-        lambda re, im: re + 1j * im,
-        samples_over(WIDE, WIDE),
-        REAL,
-        jax="lax.complex",
-    ),
+    binary(ops.complex_p, _complex, dtypes=REAL, keeps_precision=False),
 )
 
 
