@@ -133,8 +133,8 @@ _NO_VIEWS = frozenset({dot_general_p, reduce_sum_p})
 
 def _callable(eqn: Eqn, xp: Any, reusable: set[Any]) -> Callable[..., Any]:
     primitive: Primitive = eqn.primitive
-    if eqn.invars and all(v.aval.weak_type for v in eqn.invars):
-        # Python numbers alone: the ground's own rules keep them weak, or make them strong.
+    if eqn.invars and all(v.aval.weak_type or isinstance(v, Literal) for v in eqn.invars):
+        # Numbers alone: the ground's own rules keep Python's weak, or make NumPy's of them.
         return lambda *args: EVAL.process(primitive, args, eqn.params)
     if primitive.ufunc is not None and eqn.outvars[0].aval.dtype.char in "fd":
         ufunc = getattr(xp, primitive.ufunc.__name__)
