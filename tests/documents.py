@@ -1,8 +1,15 @@
-"""The code blocks of a Markdown document, which the tests run as a reader would."""
+"""What the tests read: the package's modules, and the code blocks of Markdown documents."""
 
+import contextlib
+import importlib
+import pkgutil
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+
+import fxad
+from fxad.errors import MissingDependencyError
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -38,3 +45,13 @@ def run_python(document: Path) -> None:
             # Blank lines above, so that a traceback names the document's own line.
             source = "\n" * (block.line - 1) + block.text
             exec(compile(source, str(document), "exec"), names)
+
+
+def modules() -> list[ModuleType]:
+    """Every module of the package that can be imported here."""
+    found = [fxad]
+    for info in pkgutil.walk_packages(fxad.__path__, "fxad."):
+        if not info.name.endswith("__main__"):
+            with contextlib.suppress(MissingDependencyError):  # backends.cupy without CuPy
+                found.append(importlib.import_module(info.name))
+    return found

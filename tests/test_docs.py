@@ -1,30 +1,16 @@
 """What the documents say is true: docstrings exist, their examples run, README's snippets too."""
 
-import contextlib
 import doctest
 import importlib
 import inspect
-import pkgutil
 import re
 import subprocess
-from types import ModuleType
 
 import pytest
 
-import fxad
-from fxad.errors import MissingDependencyError
-from tests.documents import ROOT, blocks, run_python
+from tests.documents import ROOT, blocks, modules, run_python
 
 PUBLIC = ("fxad", "fxad.lax", "fxad.numpy", "fxad.random")
-
-
-def modules() -> list[ModuleType]:
-    found = [fxad]
-    for info in pkgutil.walk_packages(fxad.__path__, "fxad."):
-        if not info.name.endswith("__main__"):
-            with contextlib.suppress(MissingDependencyError):  # backends.cupy without CuPy
-                found.append(importlib.import_module(info.name))
-    return found
 
 
 def public() -> dict[str, object]:

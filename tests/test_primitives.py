@@ -1,9 +1,6 @@
 """No primitive without its rules, and none without an entry in the table."""
 
-import importlib
 import itertools
-import pkgutil
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,15 +9,11 @@ import fxad
 from fxad.core.aval import ShapedArray
 from fxad.core.primitive import Primitive
 from fxad.ops.rules import elementwise
+from tests.documents import modules
 from tests.opinfo import table
 
 #: Elementwise primitives that no printer of codegen has an expression for: they are not fused.
 NOT_FUSED = {"gcd", "lcm", "nextafter", "polygamma", "spacing"}
-
-
-def modules() -> list[ModuleType]:
-    names = [info.name for info in pkgutil.walk_packages(fxad.__path__, "fxad.")]
-    return [importlib.import_module(n) for n in names if not n.endswith("__main__")]
 
 
 def primitives() -> dict[str, Primitive]:
@@ -45,7 +38,7 @@ def missing_slots(primitive: Primitive) -> list[str]:
     needed = ["abstract", "impl", "batch", "cost"]
     if primitive.linearize or primitive.partials:
         needed.append("jvp")
-    if primitive.multilinear or primitive.split:
+    if primitive.multilinear or (primitive.split and not primitive.stage):
         needed.append("transpose")
     return [slot for slot in needed if not callable(getattr(primitive, slot))]
 

@@ -5,7 +5,6 @@ import pickle
 import subprocess
 import sys
 
-import ml_dtypes
 import numpy as np
 import pytest
 
@@ -163,7 +162,12 @@ def test_resolve_numpy():
     assert type(args[1]) is float
     assert resolve(())[0] is backends.numpy.xp
     assert resolve((1.0,))[0] is backends.numpy.xp
-    assert resolve((ml_dtypes.bfloat16(1), x))[0] is backends.numpy.xp
+
+
+@pytest.mark.usefixtures("on_cpu")
+def test_resolve_takes_numbers_of_other_libraries_dtypes():
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="bfloat16 comes with JAX")
+    assert resolve((ml_dtypes.bfloat16(1), np.ones(3)))[0] is backends.numpy.xp
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
