@@ -15,7 +15,7 @@ from fxad.control.checkpoint import checkpoint, remat
 from fxad.control.closure import closure_convert
 from fxad.control.custom_jvp import custom_jvp
 from fxad.control.custom_vjp import custom_vjp
-from fxad.lax.elementwise import stop_gradient
+from fxad.lax.conversion import stop_gradient
 from fxad.ops.transfer import device_put
 from fxad.switches import check_tracer_leaks, checking_leaks, disable_jit, enable_x64
 from fxad.transforms.derivatives import hessian, hvp, jacfwd, jacobian, jacrev, value_grad_hvp

@@ -1,24 +1,26 @@
-"""Functions of single elements, under JAX's names.
+"""Functions of single elements, under JAX's names: the primitives themselves.
 
-Operands broadcast against each other and promote as NumPy's do, where JAX's must agree.
+Operands broadcast against each other and promote as NumPy's do, where JAX's must agree. As there,
+Python's operators on Python numbers alone give weak numbers again.
 """
 
 from __future__ import annotations
 
-import enum
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import fxad.ops.elementwise as ops
-import fxad.tree as tree
-from fxad.core.aval import aval_of, is_differentiable
+from fxad.core.aval import aval_of, promote
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, DtypeError
 from fxad.ops.base import convert, dtype_of
 from fxad.ops.identity import bitcast_convert_type
+
+Operation = Primitive | Callable[..., Any]
 
 _DOCUMENTATION = """{summary}
 
@@ -34,85 +36,143 @@ Example:
   >>> lax.{name}({example}).tolist()
   {result}
 """
-_ARGUMENTS = {
-    1: "x: array or number of any shape.",
-    2: "x, y: arrays or numbers, whose shapes broadcast against each other.",
-    3: "x, y, z: arrays or numbers, whose shapes broadcast against each other.",
-}
 
 
-def _function(
+def _documented(
+    function: Callable[..., Any],
     name: str,
-    operation: Primitive | Callable[..., Any],
+    args: str,
+    returns: str,
     summary: str,
     example: str,
     result: str,
-    arity: int = 1,
-    returns: str = "An array of their shape, of the dtype that NumPy gives; never weak.",
 ) -> Callable[..., Any]:
-    """A public function of a primitive."""
-    bind: Callable[..., Any] = operation.bind if isinstance(operation, Primitive) else operation
-
-    def unary(x: Any, /) -> Any:
-        return _strong(bind(x))
-
-    def binary(x: Any, y: Any, /) -> Any:
-        return _strong(bind(x, y))
-
-    function: Callable[..., Any] = unary if arity == 1 else binary
     function.__name__ = function.__qualname__ = name
     function.__doc__ = _DOCUMENTATION.format(
-        summary=summary,
-        args=_ARGUMENTS[arity],
-        returns=returns,
-        name=name,
-        example=example,
-        result=result,
+        summary=summary, args=args, returns=returns, name=name, example=example, result=result
     )
     return function
 
 
-def _strong(x: Any) -> Any:
-    aval = aval_of(x)
-    return convert(x, aval.dtype) if aval.weak_type else x
+def _unary(
+    name: str,
+    operation: Operation,
+    summary: str,
+    example: str,
+    result: str,
+    accuracy: bool = False,
+) -> Callable[..., Any]:
+    """The public function of one operand; with ``accuracy`` it takes that keyword, as JAX's."""
+    bind = operation.bind if isinstance(operation, Primitive) else operation
 
+    def function(x: Any) -> Any:
+        return bind(x)
 
-def _truncating_div(x: Any, y: Any) -> Any:
-    if is_differentiable(np.result_type(dtype_of(x), dtype_of(y))):
-        return ops.div(x, y)
-    return ops.floor_divide(ops.sub(x, ops.fmod(x, y)), y)
+    def accurate(x: Any, *, accuracy: Any = None) -> Any:
+        return bind(x)
+
+    args = "x: array or number of any shape."
+    if accuracy:
+        args += "\n  accuracy: accepted for JAX's sake: the result is as accurate as NumPy's."
+    returns = "An array of that shape."
+    chosen = accurate if accuracy else function
+    return _documented(chosen, name, args, returns, summary, example, result)
 
 
 def _binary(
-    name: str, operation: Primitive | Callable[..., Any], summary: str, example: str, result: str
+    name: str, operation: Operation, summary: str, example: str, result: str
 ) -> Callable[..., Any]:
-    return _function(name, operation, summary, example, result, 2)
+    """The public function of two operands."""
+    bind = operation.bind if isinstance(operation, Primitive) else operation
+
+    def function(x: Any, y: Any) -> Any:
+        return bind(x, y)
+
+    args = "x: array or number.\n  y: array or number; the shapes broadcast against each other."
+    returns = "An array of their common shape."
+    return _documented(function, name, args, returns, summary, example, result)
 
 
-def _signed(x: Any, kind: str) -> Any:
+def _div(x: Any, y: Any) -> Any:
+    if dtype_of(x).kind in "fc" or dtype_of(y).kind in "fc":
+        return ops.div(x, y)
+    if type(y) is int and y:
+        return ops.floor_divide(ops.sub(x, ops.fmod(x, y)), y)
+    # Where XLA divides by zero, all bits are set.
+    zero = ops.eq(y, 0)
+    y = ops.select(zero, 1, y)
+    quotient = ops.floor_divide(ops.sub(x, ops.fmod(x, y)), y)
+    return ops.select(zero, ~dtype_of(quotient).type(0), quotient)
+
+
+def _rem(x: Any, y: Any) -> Any:
+    if dtype_of(x).kind in "fc" or dtype_of(y).kind in "fc" or (type(y) is int and y):
+        return ops.fmod(x, y)
+    zero = ops.eq(y, 0)
+    return ops.select(zero, x, ops.fmod(x, ops.select(zero, 1, y)))
+
+
+def _pow(x: Any, y: Any) -> Any:
+    if type(y) is not int and dtype_of(y).kind in "iu" and dtype_of(x).kind in "fc":
+        y = convert(y, dtype_of(x))
+    return ops.pow(x, y)
+
+
+def _conj(x: Any) -> Any:
+    dtype = dtype_of(x)
+    return ops.conj(x if dtype.kind == "c" else convert(x, np.result_type(dtype, np.complex64)))
+
+
+def _as_bits(operation: str, x: Any, kind: str) -> Any:
     """The bits of integers read as signed ("i") or unsigned ("u") ones."""
     dtype = dtype_of(x)
     if dtype.kind not in "iu":
-        raise error(DtypeError, "shift_right", f"got {dtype}, wanted integers")
+        raise error(DtypeError, operation, f"got {dtype}, wanted integers")
+    x = convert(x, dtype)
     return x if dtype.kind == kind else bitcast_convert_type(x, f"{kind}{dtype.itemsize}")
 
 
-def _shift_right(kind: str) -> Callable[[Any, Any], Any]:
+def _shift_right(name: str, kind: str) -> Callable[[Any, Any], Any]:
     def shift(x: Any, y: Any) -> Any:
-        x, dtype = _strong(x), dtype_of(x)
-        shifted = ops.shift_right(_signed(x, kind), _signed(convert(y, dtype), kind))
+        dtype = promote([aval_of(x), aval_of(y)])[0]
+        x, y = (_as_bits(name, convert(v, dtype), kind) for v in (x, y))
+        shifted = ops.shift_right(x, y)
         return shifted if dtype.kind == kind else bitcast_convert_type(shifted, dtype)
 
     return shift
 
 
-def _leading_zeros(x: Any) -> Any:
-    x = _strong(x)
-    bits, unsigned = 8 * dtype_of(x).itemsize, _signed(x, "u")
-    for step in (1, 2, 4, 8, 16, 32):
-        if step < bits:
-            unsigned = ops.or_(unsigned, ops.shift_right(unsigned, step))
-    return convert(ops.sub(bits, ops.population_count(unsigned)), dtype_of(x))
+def _population_count(x: Any) -> Any:
+    return convert(ops.population_count(_as_bits("population_count", x, "u")), dtype_of(x))
+
+
+def _clz(x: Any) -> Any:
+    bits, filled = 8 * dtype_of(x).itemsize, _as_bits("clz", x, "u")
+    step = 1
+    while step < bits:  # every bit below the highest one becomes set
+        filled = ops.or_(filled, ops.shift_right(filled, step))
+        step *= 2
+    return convert(ops.sub(bits, ops.population_count(filled)), dtype_of(x))
+
+
+def _mulhi(x: Any, y: Any) -> Any:
+    dtype = promote([aval_of(x), aval_of(y)])[0]
+    if dtype.kind not in "iu":
+        raise error(DtypeError, "mulhi", f"got {dtype}, wanted integers")
+    x, y = convert(x, dtype), convert(y, dtype)
+    half = 4 * dtype.itemsize
+    if dtype.itemsize < 8:
+        product = ops.mul(convert(x, f"{dtype.kind}8"), convert(y, f"{dtype.kind}8"))
+        return convert(ops.shift_right(product, 2 * half), dtype)
+    # Warren, Hacker's Delight, 8-2. The low halves and their product have no sign.
+    low = dtype.type(2**half - 1)
+    x0, x1 = ops.and_(x, low), ops.shift_right(x, half)
+    y0, y1 = ops.and_(y, low), ops.shift_right(y, half)
+    below = ops.mul(convert(x0, np.uint64), convert(y0, np.uint64))
+    t = ops.add(ops.mul(x1, y0), convert(ops.shift_right(below, half), dtype))
+    w = ops.add(ops.mul(x0, y1), ops.and_(t, low))
+    high = ops.add(ops.mul(x1, y1), ops.shift_right(t, half))
+    return ops.add(high, ops.shift_right(w, half))
 
 
 _A = "np.array([1.0, -2.0])"
@@ -123,11 +183,9 @@ _0 = "np.array([0.0])"
 add = _binary("add", ops.add_p, "Sum.", f"{_A}, 1.0", "[2.0, -1.0]")
 sub = _binary("sub", ops.sub_p, "Difference.", f"{_A}, 1.0", "[0.0, -3.0]")
 mul = _binary("mul", ops.mul_p, "Product.", f"{_A}, 2.0", "[2.0, -4.0]")
-div = _binary(
-    "div", _truncating_div, "Quotient; of integers rounded toward zero.", f"{_I}, 2", "[3, -3]"
-)
-rem = _binary("rem", ops.fmod_p, "Remainder with the sign of the dividend.", f"{_I}, 4", "[3, -3]")
-pow = _binary("pow", ops.pow_p, "The first to the power of the second.", f"{_A}, 2", "[1.0, 4.0]")
+div = _binary("div", _div, "Quotient; of integers rounded toward zero.", f"{_I}, 2", "[3, -3]")
+rem = _binary("rem", _rem, "Remainder with the sign of the dividend.", f"{_I}, 4", "[3, -3]")
+pow = _binary("pow", _pow, "The first to the power of the second.", f"{_A}, 2", "[1.0, 4.0]")
 max = _binary("max", ops.max_p, "The larger of two; NaN where one is.", f"{_A}, 0.0", "[1.0, 0.0]")
 min = _binary(
     "min", ops.min_p, "The smaller of two; NaN where one is.", f"{_A}, 0.0", "[0.0, -2.0]"
@@ -137,7 +195,14 @@ nextafter = _binary(
     "nextafter", ops.nextafter_p, "The next float toward the second.", f"{_0}, 1.0", "[5e-324]"
 )
 complex = _binary(
-    "complex", ops.complex_, "Real and imaginary part as one number.", "np.ones(1), 2.0", "[(1+2j)]"
+    "complex",
+    ops.complex_p,
+    "Real and imaginary part as one number.",
+    "np.ones(1), 2.0",
+    "[(1+2j)]",
+)
+mulhi = _binary(
+    "mulhi", _mulhi, "The upper half of the bits of a product.", "np.array([2**40]), 2**30", "[64]"
 )
 eq = _binary("eq", ops.eq_p, "Whether x == y.", f"{_A}, 1.0", "[True, False]")
 ne = _binary("ne", ops.ne_p, "Whether x != y.", f"{_A}, 1.0", "[False, True]")
@@ -151,75 +216,73 @@ bitwise_xor = _binary("bitwise_xor", ops.xor_p, "The bits set in just one.", f"{
 shift_left = _binary("shift_left", ops.shift_left_p, "Bits moved up.", f"{_I}, 1", "[14, -14]")
 shift_right_arithmetic = _binary(
     "shift_right_arithmetic",
-    _shift_right("i"),
+    _shift_right("shift_right_arithmetic", "i"),
     "Bits moved down, the sign kept.",
     f"{_I}, 1",
     "[3, -4]",
 )
 shift_right_logical = _binary(
     "shift_right_logical",
-    _shift_right("u"),
+    _shift_right("shift_right_logical", "u"),
     "Bits moved down, zeros coming in.",
     "np.array([-1], np.int8), 1",
     "[127]",
 )
 
-neg = _function("neg", ops.neg_p, "The number with the other sign.", _A, "[-1.0, 2.0]")
-abs = _function("abs", ops.abs_p, "Absolute value.", _Z, "[5.0]")
-sign = _function("sign", ops.sign_p, "Sign: -1, 0 or 1; z / |z| if complex.", _A, "[1.0, -1.0]")
-square = _function("square", ops.square_p, "The number times itself.", _A, "[1.0, 4.0]")
-reciprocal = _function("reciprocal", ops.reciprocal_p, "One divided by it.", _A, "[1.0, -0.5]")
-sqrt = _function("sqrt", ops.sqrt_p, "Square root.", "np.array([4.0])", "[2.0]")
-rsqrt = _function(
-    "rsqrt", ops.rsqrt_p, "One divided by the square root.", "np.array([4.0])", "[0.5]"
+neg = _unary("neg", ops.neg_p, "The number with the other sign.", _A, "[-1.0, 2.0]")
+abs = _unary("abs", ops.abs_p, "Absolute value.", _Z, "[5.0]")
+sign = _unary("sign", ops.sign_p, "Sign: -1, 0 or 1; z / |z| if complex.", _A, "[1.0, -1.0]")
+square = _unary("square", ops.square_p, "The number times itself.", _A, "[1.0, 4.0]")
+reciprocal = _unary("reciprocal", ops.reciprocal_p, "One divided by it.", _A, "[1.0, -0.5]")
+sqrt = _unary("sqrt", ops.sqrt_p, "Square root.", "np.array([4.0])", "[2.0]", True)
+rsqrt = _unary(
+    "rsqrt", ops.rsqrt_p, "One divided by the square root.", "np.array([4.0])", "[0.5]", True
 )
-cbrt = _function("cbrt", ops.cbrt_p, "Cube root.", "np.array([8.0])", "[2.0]")
-exp = _function("exp", ops.exp_p, "Exponential function.", _0, "[1.0]")
-exp2 = _function("exp2", ops.exp2_p, "Two to the power of it.", "np.array([3.0])", "[8.0]")
-expm1 = _function("expm1", ops.expm1_p, "exp(x) - 1, exact for small x.", _0, "[0.0]")
-log = _function("log", ops.log_p, "Natural logarithm.", "np.array([1.0])", "[0.0]")
-log1p = _function("log1p", ops.log1p_p, "log(1 + x), exact for small x.", _0, "[0.0]")
-sin = _function("sin", ops.sin_p, "Sine.", _0, "[0.0]")
-cos = _function("cos", ops.cos_p, "Cosine.", _0, "[1.0]")
-tan = _function("tan", ops.tan_p, "Tangent.", _0, "[0.0]")
-asin = _function("asin", ops.asin_p, "Inverse sine.", _0, "[0.0]")
-acos = _function("acos", ops.acos_p, "Inverse cosine.", "np.array([1.0])", "[0.0]")
-atan = _function("atan", ops.atan_p, "Inverse tangent.", _0, "[0.0]")
-sinh = _function("sinh", ops.sinh_p, "Hyperbolic sine.", _0, "[0.0]")
-cosh = _function("cosh", ops.cosh_p, "Hyperbolic cosine.", _0, "[1.0]")
-tanh = _function("tanh", ops.tanh_p, "Hyperbolic tangent.", _0, "[0.0]")
-asinh = _function("asinh", ops.asinh_p, "Inverse hyperbolic sine.", _0, "[0.0]")
-acosh = _function("acosh", ops.acosh_p, "Inverse hyperbolic cosine.", "np.array([1.0])", "[0.0]")
-atanh = _function("atanh", ops.atanh_p, "Inverse hyperbolic tangent.", _0, "[0.0]")
-logistic = _function("logistic", ops.logistic_p, "1 / (1 + exp(-x)).", _0, "[0.5]")
-erf = _function("erf", ops.erf_p, "The error function.", _0, "[0.0]")
-erfc = _function("erfc", ops.erfc_p, "1 - erf(x), exact for large x.", _0, "[1.0]")
-erf_inv = _function("erf_inv", ops.erf_inv_p, "The inverse of the error function.", _0, "[0.0]")
-lgamma = _function("lgamma", ops.lgamma_p, "Logarithm of |gamma(x)|.", "np.array([1.0])", "[0.0]")
-digamma = _function(
+cbrt = _unary("cbrt", ops.cbrt_p, "Cube root.", "np.array([8.0])", "[2.0]", True)
+exp = _unary("exp", ops.exp_p, "Exponential function.", _0, "[1.0]", True)
+exp2 = _unary("exp2", ops.exp2_p, "Two to the power of it.", "np.array([3.0])", "[8.0]", True)
+expm1 = _unary("expm1", ops.expm1_p, "exp(x) - 1, exact for small x.", _0, "[0.0]", True)
+log = _unary("log", ops.log_p, "Natural logarithm.", "np.array([1.0])", "[0.0]", True)
+log1p = _unary("log1p", ops.log1p_p, "log(1 + x), exact for small x.", _0, "[0.0]", True)
+sin = _unary("sin", ops.sin_p, "Sine.", _0, "[0.0]", True)
+cos = _unary("cos", ops.cos_p, "Cosine.", _0, "[1.0]", True)
+tan = _unary("tan", ops.tan_p, "Tangent.", _0, "[0.0]", True)
+asin = _unary("asin", ops.asin_p, "Inverse sine.", _0, "[0.0]")
+acos = _unary("acos", ops.acos_p, "Inverse cosine.", "np.array([1.0])", "[0.0]")
+atan = _unary("atan", ops.atan_p, "Inverse tangent.", _0, "[0.0]")
+sinh = _unary("sinh", ops.sinh_p, "Hyperbolic sine.", _0, "[0.0]")
+cosh = _unary("cosh", ops.cosh_p, "Hyperbolic cosine.", _0, "[1.0]")
+tanh = _unary("tanh", ops.tanh_p, "Hyperbolic tangent.", _0, "[0.0]", True)
+asinh = _unary("asinh", ops.asinh_p, "Inverse hyperbolic sine.", _0, "[0.0]")
+acosh = _unary("acosh", ops.acosh_p, "Inverse hyperbolic cosine.", "np.array([1.0])", "[0.0]")
+atanh = _unary("atanh", ops.atanh_p, "Inverse hyperbolic tangent.", _0, "[0.0]")
+logistic = _unary("logistic", ops.logistic_p, "1 / (1 + exp(-x)).", _0, "[0.5]", True)
+erf = _unary("erf", ops.erf_p, "The error function.", _0, "[0.0]")
+erfc = _unary("erfc", ops.erfc_p, "1 - erf(x), exact for large x.", _0, "[1.0]")
+erf_inv = _unary("erf_inv", ops.erf_inv_p, "The inverse of the error function.", _0, "[0.0]")
+lgamma = _unary("lgamma", ops.lgamma_p, "Logarithm of |gamma(x)|.", "np.array([1.0])", "[0.0]")
+digamma = _unary(
     "digamma",
     ops.digamma_p,
     "The derivative of lgamma.",
     "np.array([1.0])",
     "[-0.577215664901532...]",
 )
-floor = _function("floor", ops.floor_p, "Rounded down.", "np.array([1.5, -1.5])", "[1.0, -2.0]")
-ceil = _function("ceil", ops.ceil_p, "Rounded up.", "np.array([1.5, -1.5])", "[2.0, -1.0]")
-real = _function("real", ops.real_p, "The real part.", _Z, "[3.0]")
-imag = _function("imag", ops.imag_p, "The imaginary part.", _Z, "[4.0]")
-conj = _function("conj", ops.conj_p, "Complex conjugate.", _Z, "[(3-4j)]")
-is_finite = _function("is_finite", ops.isfinite_p, "Whether it is finite.", _A, "[True, True]")
-bitwise_not = _function("bitwise_not", ops.not_p, "All bits flipped.", _I, "[-8, 6]")
-population_count = _function(
+floor = _unary("floor", ops.floor_p, "Rounded down.", "np.array([1.5, -1.5])", "[1.0, -2.0]")
+ceil = _unary("ceil", ops.ceil_p, "Rounded up.", "np.array([1.5, -1.5])", "[2.0, -1.0]")
+real = _unary("real", ops.real_p, "The real part.", _Z, "[3.0]")
+imag = _unary("imag", ops.imag_p, "The imaginary part.", _Z, "[4.0]")
+conj = _unary("conj", _conj, "Complex conjugate, of real numbers too.", _Z, "[(3-4j)]")
+is_finite = _unary("is_finite", ops.isfinite_p, "Whether it is finite.", _A, "[True, True]")
+bitwise_not = _unary("bitwise_not", ops.not_p, "All bits flipped.", _I, "[-8, 6]")
+population_count = _unary(
     "population_count",
-    lambda x: convert(ops.population_count(_signed(x, "u")), dtype_of(x)),
+    _population_count,
     "How many bits are set.",
     "np.array([7, -1])",
     "[3, 64]",
 )
-clz = _function(
-    "clz", _leading_zeros, "How many bits in front are not set.", "np.array([1])", "[63]"
-)
+clz = _unary("clz", _clz, "How many bits in front are not set.", "np.array([1])", "[63]")
 
 
 def integer_pow(x: Any, y: int) -> Any:
@@ -232,24 +295,33 @@ def integer_pow(x: Any, y: int) -> Any:
     Returns:
       An array of the shape and dtype of ``x``.
 
+    Raises:
+      DtypeError: integers to a negative power.
+
     Example:
       >>> import numpy as np
       >>> from fxad import lax
       >>> lax.integer_pow(np.array([2.0]), -1).tolist()
       [0.5]
     """
-    return _strong(ops.integer_pow(x, y))
+    y = operator.index(y)
+    if y < 0 and dtype_of(x).kind not in "fc":
+        raise error(DtypeError, "integer_pow", f"got {dtype_of(x)} to the power {y}, wanted floats")
+    return ops.integer_pow(x, y)
 
 
 def polygamma(m: int, x: Any) -> Any:
     """The derivative of an order of digamma.
 
     Args:
-      m: the order, a Python integer from 0 on.
+      m: the order, an integer from 0 on that is known.
       x: array or number.
 
     Returns:
       An array of the shape of ``x``.
+
+    Raises:
+      ArgumentValueError: the order is no such integer.
 
     Example:
       >>> import numpy as np
@@ -257,145 +329,7 @@ def polygamma(m: int, x: Any) -> Any:
       >>> lax.polygamma(1, np.array([1.0])).round(6).tolist()
       [1.644934]
     """
-    return ops.polygamma(m, _strong(x))
-
-
-class RoundingMethod(enum.Enum):
-    """What ``lax.round`` does with halves.
-
-    Example:
-      >>> from fxad import lax
-      >>> lax.RoundingMethod.TO_NEAREST_EVEN.value
-      1
-    """
-
-    AWAY_FROM_ZERO = 0
-    TO_NEAREST_EVEN = 1
-
-
-def round(x: Any, rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZERO) -> Any:
-    """Rounded to the nearest integer.
-
-    Args:
-      x: array or number.
-      rounding_method: where halves go; unlike NumPy's default it is away from zero.
-
-    Returns:
-      An array of the shape and dtype of ``x``.
-
-    Example:
-      >>> import numpy as np
-      >>> from fxad import lax
-      >>> lax.round(np.array([0.5, -2.5])).tolist()
-      [1.0, -3.0]
-    """
-    x = _strong(x)
-    if RoundingMethod(rounding_method) is RoundingMethod.TO_NEAREST_EVEN:
-        return ops.rint(x)
-    whole = ops.trunc(x)
-    up = ops.ge(ops.abs_(ops.sub(x, whole)), 0.5)
-    return ops.select(up, ops.add(whole, ops.sign(x)), whole)
-
-
-def select(pred: Any, on_true: Any, on_false: Any) -> Any:
-    """``on_true`` where a condition holds, else ``on_false``.
-
-    Args:
-      pred: array of truth values.
-      on_true: array or number.
-      on_false: array or number.
-
-    Returns:
-      An array.
-
-    Example:
-      >>> import numpy as np
-      >>> from fxad import lax
-      >>> lax.select(np.array([True, False]), np.ones(2), np.zeros(2)).tolist()
-      [1.0, 0.0]
-    """
-    return _strong(ops.select(pred, on_true, on_false))
-
-
-def select_n(which: Any, *cases: Any) -> Any:
-    """For each place the element of one of several arrays.
-
-    Args:
-      which: truth values for two cases, or integers.
-      *cases: arrays of one shape; the first one is chosen by False or 0.
-
-    Returns:
-      An array.
-
-    Raises:
-      ArgumentValueError: there are no cases, or truth values for more than two.
-
-    Example:
-      >>> import numpy as np
-      >>> from fxad import lax
-      >>> lax.select_n(np.array([2, 0]), np.zeros(2), np.ones(2), np.full(2, 5.0)).tolist()
-      [5.0, 0.0]
-    """
-    if not cases or (dtype_of(which).kind == "b" and len(cases) > 2):
-        raise error(ArgumentValueError, "select_n", f"got {len(cases)} cases for {dtype_of(which)}")
-    out = cases[-1]
-    for i in range(len(cases) - 2, -1, -1):
-        condition = ops.logical_not(which) if dtype_of(which).kind == "b" else ops.le(which, i)
-        out = ops.select(condition, cases[i], out)
-    return _strong(out)
-
-
-def clamp(min: Any, x: Any, max: Any) -> Any:
-    """Values outside of an interval moved to its ends.
-
-    Args:
-      min: the least value, array or number.
-      x: array.
-      max: the greatest value, array or number.
-
-    Returns:
-      An array. At an end the derivative of ``x`` is a half.
-
-    Example:
-      >>> import numpy as np
-      >>> from fxad import lax
-      >>> lax.clamp(0.0, np.array([-1.0, 0.5, 7.0]), 1.0).tolist()
-      [0.0, 0.5, 1.0]
-    """
-    return _strong(ops.min(ops.max(x, min), max))
-
-
-def stop_gradient(x: Any) -> Any:
-    """The same values, which derivatives take for constants.
-
-    Args:
-      x: a pytree of arrays or numbers.
-
-    Returns:
-      The same pytree.
-
-    Example:
-      >>> import fxad
-      >>> float(fxad.grad(lambda x: x * fxad.lax.stop_gradient(x))(3.0))
-      3.0
-    """
-    return tree.map(ops.stop_gradient_p.bind, x)
-
-
-def convert_element_type(operand: Any, new_dtype: Any) -> Any:
-    """The same values in another dtype.
-
-    Args:
-      operand: array or number.
-      new_dtype: the dtype.
-
-    Returns:
-      An array of that dtype; complex numbers lose their imaginary part.
-
-    Example:
-      >>> import numpy as np
-      >>> from fxad import lax
-      >>> lax.convert_element_type(np.array([1.7]), int).tolist()
-      [1]
-    """
-    return convert(operand, new_dtype)
+    order = int(m)
+    if order != m or order < 0:
+        raise error(ArgumentValueError, "polygamma", f"got m={m}, wanted an integer from 0 on")
+    return ops.polygamma(order, x) if order else ops.digamma(x)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-import fxad.ops.contraction as contraction
 import fxad.ops.cumulative as cumulative
 import fxad.ops.elementwise as elementwise
 import fxad.ops.reduction as ops
@@ -16,7 +15,7 @@ import fxad.ops.sorting as sorting
 import fxad.tree as tree
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
-from fxad.errors import DtypeError, ShapeError
+from fxad.errors import DtypeError
 from fxad.ops.base import convert, dtype_of, normalize_axes, normalize_axis, reduce_sum_p, shape_of
 from fxad.ops.shape import concatenate, pad, slice_in_dim, squeeze
 from fxad.transforms.vmap import vmap
@@ -315,80 +314,3 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
       [[7, 3], [2, 0]]
     """
     return sorting.top_k(operand, operator.index(k), axis)
-
-
-# Products ----------------------------------------------------------------------------------------
-
-dot_general = contraction.dot_general
-
-
-def dot(
-    lhs: Any,
-    rhs: Any,
-    *,
-    dimension_numbers: Any = None,
-    precision: Any = None,
-    preferred_element_type: Any = None,
-) -> Any:
-    """The product of vectors and matrices, or a general one.
-
-    Args:
-      lhs: array of shape (k,) or (n, k); of any with ``dimension_numbers``.
-      rhs: array of shape (k,) or (k, m).
-      dimension_numbers: as for ``dot_general``.
-      precision: as for ``dot_general``.
-      preferred_element_type: as for ``dot_general``.
-
-    Returns:
-      An array.
-
-    Raises:
-      ShapeError: the shapes do not fit.
-
-    Example:
-      >>> import numpy as np
-      >>> from fxad import lax
-      >>> float(lax.dot(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
-      11.0
-    """
-    if dimension_numbers is None:
-        left, right = shape_of(lhs), shape_of(rhs)
-        if not (1 <= len(left) <= 2 and 1 <= len(right) <= 2) or left[-1] != right[0]:
-            raise error(
-                ShapeError,
-                "dot",
-                f"got {left} and {right}, wanted vectors or matrices whose inner lengths agree",
-            )
-        dimension_numbers = (((len(left) - 1,), (0,)), ((), ()))
-    return dot_general(lhs, rhs, dimension_numbers, precision, preferred_element_type)
-
-
-def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
-    """The products of matrices in two stacks of the same shape.
-
-    Args:
-      lhs: array of shape (..., n, k).
-      rhs: array of shape (..., k, m).
-      precision: as for ``dot_general``.
-
-    Returns:
-      An array of shape (..., n, m).
-
-    Raises:
-      ShapeError: the shapes do not fit.
-
-    Example:
-      >>> import numpy as np
-      >>> from fxad import lax
-      >>> lax.batch_matmul(np.ones((5, 2, 3)), np.ones((5, 3, 4))).shape
-      (5, 2, 4)
-    """
-    ndim = len(shape_of(lhs))
-    if ndim < 2 or len(shape_of(rhs)) != ndim:
-        raise error(
-            ShapeError,
-            "batch_matmul",
-            f"got {shape_of(lhs)} and {shape_of(rhs)}, wanted as many dimensions, two at least",
-        )
-    batch = tuple(range(ndim - 2))
-    return dot_general(lhs, rhs, (((ndim - 1,), (ndim - 2,)), (batch, batch)), precision)
