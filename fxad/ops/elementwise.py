@@ -84,12 +84,12 @@ fmod_p: Primitive = elementwise(
 
 
 def _integer_pow_partial(_out: Any, x: Any, *, y: int) -> Any:
-    return y if y in (0, 1) else mul(x if y == 2 else integer_pow(x, y - 1), y)
+    return y if y in (0, 1) else mul(integer_pow(x, y - 1), y)
 
 
 integer_pow_p: Primitive = unary(
     "integer_pow",
-    impl=lambda xp, x, *, y: x * x if y == 2 else x**y,
+    impl=lambda xp, x, *, y: x**y,
     partial=_integer_pow_partial,
     keeps_weak=True,
     scalar="integer_pow",
@@ -104,6 +104,8 @@ def reciprocal_of(x: Any) -> Any:
 
 def integer_pow(x: Any, y: int) -> Any:
     """``x`` to a power that is known as a Python integer."""
+    if y == 2:
+        return square_p.bind(x)
     return x if y == 1 and is_differentiable(dtype_of(x)) else integer_pow_p.bind(x, y=y)
 
 
@@ -136,6 +138,7 @@ square_p: Primitive = unary(
     "square",
     impl=lambda xp, x: xp.square(x),
     partial=lambda _out, x: mul(x, 2),
+    keeps_weak=True,
     scalar="square",
     ufunc=np.square,
 )
