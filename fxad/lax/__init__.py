@@ -1,5 +1,6 @@
 """Operations under the names and with the signatures of ``jax.lax``."""
 
+from fxad.lax import linalg as linalg
 from fxad.lax.contraction import (
     DotDimensionNumbers,
     Precision,
@@ -182,8 +183,8 @@ __all__ = [
     "dynamic_update_index_in_dim", "dynamic_update_slice", "dynamic_update_slice_in_dim", "eq",
     "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "floor", "full", "full_like",
     "gather", "ge", "gt", "imag", "index_in_dim", "index_take", "integer_pow", "iota", "is_finite",
-    "le", "lgamma", "log", "log1p", "logistic", "lt", "max", "min", "mul", "mulhi", "ne", "neg",
-    "nextafter", "optimization_barrier", "pad", "pmax", "pmean", "pmin", "polygamma",
+    "le", "lgamma", "linalg", "log", "log1p", "logistic", "lt", "max", "min", "mul", "mulhi", "ne",
+    "neg", "nextafter", "optimization_barrier", "pad", "pmax", "pmean", "pmin", "polygamma",
     "population_count", "pow", "ppermute", "pshuffle", "psum", "psum_scatter", "real", "reciprocal",
     "reduce", "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod", "reduce_sum",
     "reduce_xor", "rem", "reshape", "rev", "round", "rsqrt", "scatter", "scatter_add",

@@ -1,4 +1,4 @@
-"""Reductions, running reductions, order and products, under JAX's names."""
+"""Reductions, running reductions and order, under JAX's names."""
 
 from __future__ import annotations
 
@@ -13,10 +13,21 @@ import fxad.ops.elementwise as elementwise
 import fxad.ops.reduction as ops
 import fxad.ops.sorting as sorting
 import fxad.tree as tree
+from fxad.core.aval import PYTHON_SCALARS, DType, describe
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
-from fxad.errors import DtypeError
-from fxad.ops.base import convert, dtype_of, normalize_axes, normalize_axis, reduce_sum_p, shape_of
+from fxad.errors import ArgumentTypeError, DtypeError
+from fxad.ops.base import (
+    broadcast_to,
+    convert,
+    dtype_of,
+    normalize_axes,
+    normalize_axis,
+    number_like,
+    reduce_sum_p,
+    shape_of,
+)
+from fxad.ops.identity import copy
 from fxad.ops.shape import concatenate, pad, slice_in_dim, squeeze
 from fxad.transforms.vmap import vmap
 
@@ -37,6 +48,20 @@ Example:
 """
 
 
+def _named(
+    function: Callable[[Any, Sequence[int]], Any],
+    name: str,
+    summary: str,
+    example: str,
+    result: str,
+) -> Callable[[Any, Sequence[int]], Any]:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = _DOCUMENTATION.format(
+        summary=summary, name=name, example=example, result=result
+    )
+    return function
+
+
 def _reduction(
     primitive: Primitive, name: str, summary: str, example: str, result: str
 ) -> Callable[[Any, Sequence[int]], Any]:
@@ -45,22 +70,50 @@ def _reduction(
             operand, axes=normalize_axes(name, tuple(axes), len(shape_of(operand)))
         )
 
-    reduction.__name__ = reduction.__qualname__ = name
-    reduction.__doc__ = _DOCUMENTATION.format(
-        summary=summary, name=name, example=example, result=result
-    )
-    return reduction
+    return _named(reduction, name, summary, example, result)
 
 
 reduce_sum = _reduction(reduce_sum_p, "reduce_sum", "The sum over axes.", "[1, 2, 3]", "6")
 reduce_prod = _reduction(
     ops.reduce_prod_p, "reduce_prod", "The product over axes.", "[1, 2, 3]", "6"
 )
-reduce_max = _reduction(
-    ops.reduce_max_p, "reduce_max", "The greatest element over axes.", "[1, 3, 2]", "3"
+
+
+def _extremum(
+    primitive: Primitive, name: str, summary: str, example: str, result: str, greatest: bool
+) -> Callable[[Any, Sequence[int]], Any]:
+    """A reduction that gives the limit of the dtype where there are no elements, as XLA's."""
+
+    def reduction(operand: Any, axes: Sequence[int]) -> Any:
+        shape = shape_of(operand)
+        axes = normalize_axes(name, tuple(axes), len(shape))
+        if any(shape[d] == 0 for d in axes):
+            return _constant(operand, _limit(dtype_of(operand), greatest), axes)
+        return primitive.bind(operand, axes=axes)
+
+    return _named(reduction, name, summary, example, result)
+
+
+def _constant(operand: Any, value: Any, axes: tuple[int, ...]) -> Any:
+    """What is left of an operand without some axes, all of it one number."""
+    return copy(broadcast_to(number_like(operand, value), ops.without(shape_of(operand), axes)))
+
+
+def _limit(dtype: DType, greatest: bool) -> Any:
+    """The number that is greater (less) than no other of its dtype."""
+    if dtype.kind == "b":
+        return not greatest
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return limits.min if greatest else limits.max
+    return -np.inf if greatest else np.inf
+
+
+reduce_max = _extremum(
+    ops.reduce_max_p, "reduce_max", "The greatest element over axes.", "[1, 3, 2]", "3", True
 )
-reduce_min = _reduction(
-    ops.reduce_min_p, "reduce_min", "The least element over axes.", "[1, 3, 2]", "1"
+reduce_min = _extremum(
+    ops.reduce_min_p, "reduce_min", "The least element over axes.", "[1, 3, 2]", "1", False
 )
 
 
@@ -119,32 +172,39 @@ def _seeded(x: Any, init: Any, axis: int) -> Any:
 
 
 def _bitwise(
-    name: str, summary: str, example: str, result: str, combine: Any, unit: int
+    name: str,
+    summary: str,
+    result: str,
+    combine: Any,
+    unit: int,
+    logical: Primitive | None = None,
 ) -> Callable[[Any, Sequence[int]], Any]:
     """A reduction bit by bit, of truth values and integers."""
 
     def reduction(operand: Any, axes: Sequence[int]) -> Any:
-        dtype = dtype_of(operand)
+        dtype, shape = dtype_of(operand), shape_of(operand)
         if dtype.kind not in "biu":
             raise error(DtypeError, name, f"got {dtype}, wanted integers or truth values")
-        neutral = np.array(unit).astype(dtype)[()]
-        return reduce(operand, neutral, combine, tuple(axes))
+        axes = normalize_axes(name, tuple(axes), len(shape))
+        if dtype.kind == "b" and logical is not None:
+            return logical.bind(operand, axes=axes)
+        if any(shape[d] == 0 for d in axes):
+            return _constant(operand, np.array(unit).astype(dtype)[()], axes)
+        for axis in axes:
+            operand = _fold(combine, operand, axis)
+        return squeeze(operand, axes)
 
-    reduction.__name__ = reduction.__qualname__ = name
-    reduction.__doc__ = _DOCUMENTATION.format(
-        summary=summary, name=name, example=example, result=result
-    )
-    return reduction
+    return _named(reduction, name, summary, "[6, 3]", result)
 
 
 reduce_and = _bitwise(
-    "reduce_and", "The bits set in all elements.", "[6, 3]", "2", elementwise.and_, -1
+    "reduce_and", "The bits set in all elements.", "2", elementwise.and_, -1, ops.reduce_and_p
 )
 reduce_or = _bitwise(
-    "reduce_or", "The bits set in one element or more.", "[6, 3]", "7", elementwise.or_, 0
+    "reduce_or", "The bits set in an element.", "7", elementwise.or_, 0, ops.reduce_or_p
 )
 reduce_xor = _bitwise(
-    "reduce_xor", "The bits set in an odd number of elements.", "[6, 3]", "5", elementwise.xor, 0
+    "reduce_xor", "The bits set in an odd number of elements.", "5", elementwise.xor, 0
 )
 
 
@@ -268,6 +328,13 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
       [[1, 3], [8, 7]]
     """
     if isinstance(operand, tuple | list):
+        if any(type(x) in PYTHON_SCALARS for x in operand):
+            raise error(
+                ArgumentTypeError,
+                "sort",
+                f"got {describe(operand)}, wanted an array or several",
+                "Make an array of it with fnp.asarray first.",
+            )
         return tuple(sorting.sort_together(operand, dimension, num_keys))
     return sorting.sort(operand, dimension, is_stable)
 
@@ -305,7 +372,10 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
       axis: the axis.
 
     Returns:
-      Two arrays.
+      Two arrays: elements, of which NaN is the greatest, and int32.
+
+    Raises:
+      ArgumentValueError: there are less than ``k``.
 
     Example:
       >>> import numpy as np
@@ -313,4 +383,5 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
       >>> [x.tolist() for x in lax.top_k(np.array([3, 1, 7]), 2)]
       [[7, 3], [2, 0]]
     """
-    return sorting.top_k(operand, operator.index(k), axis)
+    values, places = sorting.top_k(operand, operator.index(k), axis)
+    return values, convert(places, np.int32)
