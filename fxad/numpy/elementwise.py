@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from fxad.core.aval import PYTHON_SCALARS
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
-from fxad.errors import ArgumentValueError, DtypeError
-from fxad.numpy.dispatch import TABLE, check_cast, dispatching, refuse_out
+from fxad.errors import ArgumentValueError
+from fxad.numpy.dispatch import TABLE, dispatching, refuse_out
 from fxad.numpy.nested import NESTED, array_of, strong
+from fxad.ops.base import convert, dtype_of
 
 Operation = Primitive | Callable[..., Any]
 
@@ -115,14 +117,12 @@ def _prepare(numpy_ufunc: Any, args: tuple[Any, ...], out: Any, options: dict[st
             "got where=, which leaves the other elements undefined, beside a traced value",
             f"Choose what they shall be: fnp.where(mask, fnp.{name}(...), otherwise).",
         )
-    if options.get("signature") is not None:
-        raise error(ArgumentValueError, name, "got signature= beside a traced value", "Use dtype=.")
-    if options.get("dtype") is None:
+    loop = {x: options[x] for x in ("casting", "signature") if options.get(x) is not None}
+    if options.get("dtype") is not None:
+        outputs = (np.dtype(options["dtype"]),) * numpy_ufunc.nout
+        loop["signature"] = (None,) * numpy_ufunc.nin + outputs
+    if not loop:
         return args
-    dtype = np.dtype(options["dtype"])
-    if all(loop.endswith("?") for loop in numpy_ufunc.types if not loop.startswith(("O", "m"))):
-        if dtype.kind == "b":
-            return args
-        raise error(DtypeError, name, f"got dtype={dtype}, wanted bool, which its results are")
-    casting = options.get("casting") or "same_kind"
-    return tuple(check_cast(name, x, dtype, casting) for x in args)
+    given = tuple(type(x) if type(x) in PYTHON_SCALARS else dtype_of(x) for x in args)
+    wanted = numpy_ufunc.resolve_dtypes(given + (None,) * numpy_ufunc.nout, **loop)
+    return tuple(convert(x, dtype) for x, dtype in zip(args, wanted, strict=False))

@@ -12,9 +12,10 @@ import fxad.ops.reduction as reduction
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError
+from fxad.numpy.arguments import freedom, inexact_dtype, mask, start
 from fxad.numpy.dispatch import implements, refuse_out
 from fxad.numpy.nested import operand
-from fxad.numpy.reductions import Axis
+from fxad.numpy.reductions import Axis, std, var
 from fxad.ops.base import broadcast_to, dtype_of, shape_of
 
 
@@ -62,8 +63,9 @@ def nansum(
     """
     refuse_out("nansum", out)
     a = operand(a)
-    total = reduction.sum_(a, axis, dtype, keepdims, None, _there(a, where))
-    return total if initial is None else ops.add(total, initial)
+    there = _there(a, mask("nansum", where))
+    total = reduction.sum_(a, axis, dtype, keepdims, None, there)
+    return total if initial is None else ops.add(total, start("nansum", initial, dtype_of(total)))
 
 
 @implements(np.nanprod)
@@ -97,8 +99,9 @@ def nanprod(
     """
     refuse_out("nanprod", out)
     a = operand(a)
-    total = reduction.prod(a, axis, dtype, keepdims, None, _there(a, where))
-    return total if initial is None else ops.mul(total, initial)
+    there = _there(a, mask("nanprod", where))
+    total = reduction.prod(a, axis, dtype, keepdims, None, there)
+    return total if initial is None else ops.mul(total, start("nanprod", initial, dtype_of(total)))
 
 
 @implements(np.nanmax)
@@ -130,9 +133,13 @@ def nanmax(
     """
     refuse_out("nanmax", out)
     a = operand(a)
-    out = reduction.amax(_filled(a, -np.inf), axis, keepdims, initial, where)
-    if initial is not None or _there(a) is None:
-        return out
+    initial, where = start("nanmax", initial, dtype_of(a)), mask("nanmax", where)
+    if _there(a) is None or (initial is None and where is not None):
+        return reduction.amax(a, axis, keepdims, initial, where)
+    if initial is not None:
+        least = reduction.amax(_filled(a, -np.inf), axis, keepdims, -np.inf, where)
+        return ops.fmax(least, initial)
+    out = reduction.amax(_filled(a, -np.inf), axis, keepdims)
     return ops.select(reduction.any_(_there(a), axis, keepdims), out, np.nan)
 
 
@@ -165,9 +172,13 @@ def nanmin(
     """
     refuse_out("nanmin", out)
     a = operand(a)
-    out = reduction.amin(_filled(a, np.inf), axis, keepdims, initial, where)
-    if initial is not None or _there(a) is None:
-        return out
+    initial, where = start("nanmin", initial, dtype_of(a)), mask("nanmin", where)
+    if _there(a) is None or (initial is None and where is not None):
+        return reduction.amin(a, axis, keepdims, initial, where)
+    if initial is not None:
+        least = reduction.amin(_filled(a, np.inf), axis, keepdims, np.inf, where)
+        return ops.fmin(least, initial)
+    out = reduction.amin(_filled(a, np.inf), axis, keepdims)
     return ops.select(reduction.any_(_there(a), axis, keepdims), out, np.nan)
 
 
@@ -201,7 +212,9 @@ def nanmean(
     """
     refuse_out("nanmean", out)
     a = operand(a)
-    return reduction.mean(a, axis, dtype, keepdims, _there(a, where))
+    if dtype_of(a).kind in "fc":
+        inexact_dtype("nanmean", dtype)
+    return reduction.mean(a, axis, dtype, keepdims, _there(a, mask("nanmean", where)))
 
 
 @implements(np.nanvar)
@@ -214,6 +227,7 @@ def nanvar(
     keepdims: bool = False,
     *,
     where: Any = None,
+    mean: Any = None,
     correction: float | None = None,
 ) -> Any:
     """The variance of the elements that are not NaN.
@@ -226,6 +240,7 @@ def nanvar(
       ddof: the sum is divided by the number of elements less this.
       keepdims: leaves the axes in place, at length 1.
       where: a mask that broadcasts to ``a``: other elements are left out.
+      mean: the mean with its axes kept, where it is known already.
       correction: another name of ``ddof``.
 
     Returns:
@@ -238,11 +253,12 @@ def nanvar(
     """
     refuse_out("nanvar", out)
     a = operand(a)
-    ddof = ddof if correction is None else correction
-    there = _there(a, where)
-    found = reduction.var(a, axis, dtype, ddof, keepdims, there)
+    ddof = freedom("nanvar", ddof, correction)
+    there = _there(a, mask("nanvar", where))
+    options = {} if mean is None else {"mean": mean}
     if there is None:
-        return found
+        return var(a, axis, dtype, None, ddof, keepdims, **options)
+    found = var(a, axis, dtype, None, ddof, keepdims, where=there, **options)
     left = reduction.sum_(_everywhere(there, a), axis, keepdims=keepdims)
     return ops.select(ops.gt(left, ddof), found, np.nan)
 
@@ -257,6 +273,7 @@ def nanstd(
     keepdims: bool = False,
     *,
     where: Any = None,
+    mean: Any = None,
     correction: float | None = None,
 ) -> Any:
     """The standard deviation of the elements that are not NaN.
@@ -269,6 +286,7 @@ def nanstd(
       ddof: the sum is divided by the number of elements less this.
       keepdims: leaves the axes in place, at length 1.
       where: a mask that broadcasts to ``a``: other elements are left out.
+      mean: the mean with its axes kept, where it is known already.
       correction: another name of ``ddof``.
 
     Returns:
@@ -281,11 +299,12 @@ def nanstd(
     """
     refuse_out("nanstd", out)
     a = operand(a)
-    ddof = ddof if correction is None else correction
-    there = _there(a, where)
-    found = reduction.std(a, axis, dtype, ddof, keepdims, there)
+    ddof = freedom("nanstd", ddof, correction)
+    there = _there(a, mask("nanstd", where))
+    options = {} if mean is None else {"mean": mean}
     if there is None:
-        return found
+        return std(a, axis, dtype, None, ddof, keepdims, **options)
+    found = std(a, axis, dtype, None, ddof, keepdims, where=there, **options)
     left = reduction.sum_(_everywhere(there, a), axis, keepdims=keepdims)
     return ops.select(ops.gt(left, ddof), found, np.nan)
 

@@ -11,10 +11,11 @@ import fxad.ops.cumulative as cumulative
 import fxad.ops.reduction as ops
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError
+from fxad.numpy.arguments import freedom, inexact_dtype, mask, start
 from fxad.numpy.dispatch import implements, refuse_out
 from fxad.numpy.nested import operand
-from fxad.ops.base import broadcast_to, dtype_of, normalize_axis, shape_of
-from fxad.ops.elementwise import add, conj, div, mul, real, sqrt, sub
+from fxad.ops.base import broadcast_to, dtype_of, normalize_axis, reshape, shape_of
+from fxad.ops.elementwise import add, conj, div, mul, real, sub
 from fxad.ops.elementwise import max as maximum
 from fxad.ops.shape import pad
 
@@ -51,8 +52,8 @@ def sum(
       [4, 6]
     """
     refuse_out("sum", out)
-    total = ops.sum_(operand(a), axis, dtype, keepdims, None, where)
-    return total if initial is None else add(total, initial)
+    total = ops.sum_(operand(a), axis, dtype, keepdims, None, mask("sum", where))
+    return total if initial is None else add(total, start("sum", initial, dtype_of(total)))
 
 
 @implements(np.prod)
@@ -85,8 +86,8 @@ def prod(
       [2, 12]
     """
     refuse_out("prod", out)
-    product = ops.prod(operand(a), axis, dtype, keepdims, None, where)
-    return product if initial is None else mul(product, initial)
+    product = ops.prod(operand(a), axis, dtype, keepdims, None, mask("prod", where))
+    return product if initial is None else mul(product, start("prod", initial, dtype_of(product)))
 
 
 @implements(np.max, np.amax)
@@ -120,7 +121,9 @@ def max(
       3
     """
     refuse_out("max", out)
-    return ops.amax(operand(a), axis, keepdims, initial, where)
+    a = operand(a)
+    initial = start("max", initial, dtype_of(a))
+    return ops.amax(a, axis, keepdims, initial, mask("max", where))
 
 
 amax = max
@@ -157,7 +160,9 @@ def min(
       1
     """
     refuse_out("min", out)
-    return ops.amin(operand(a), axis, keepdims, initial, where)
+    a = operand(a)
+    initial = start("min", initial, dtype_of(a))
+    return ops.amin(a, axis, keepdims, initial, mask("min", where))
 
 
 amin = min
@@ -207,7 +212,7 @@ def any(
       True
     """
     refuse_out("any", out)
-    return ops.any_(operand(a), axis, keepdims, where)
+    return ops.any_(operand(a), axis, keepdims, mask("any", where))
 
 
 @implements(np.all)
@@ -232,7 +237,7 @@ def all(
       False
     """
     refuse_out("all", out)
-    return ops.all_(operand(a), axis, keepdims, where)
+    return ops.all_(operand(a), axis, keepdims, mask("all", where))
 
 
 @implements(np.count_nonzero)
@@ -328,7 +333,7 @@ def mean(
       3.0
     """
     refuse_out("mean", out)
-    return ops.mean(operand(a), axis, dtype, keepdims, where)
+    return ops.mean(operand(a), axis, dtype, keepdims, mask("mean", where))
 
 
 @implements(np.var)
@@ -366,10 +371,10 @@ def var(
       0.6666666666666666
     """
     refuse_out("var", out)
-    ddof = ddof if correction is None else correction
-    if mean is not None:
-        return _about(operand(a), operand(mean), axis, dtype, ddof, keepdims, where)
-    return ops.var(operand(a), axis, dtype, ddof, keepdims, where)
+    a, where, ddof = operand(a), mask("var", where), freedom("var", ddof, correction)
+    if mean is not None or _mixed("var", a, dtype):
+        return _about(a, mean, axis, dtype, ddof, keepdims, where)
+    return ops.var(a, axis, dtype, ddof, keepdims, where)
 
 
 @implements(np.std)
@@ -407,22 +412,28 @@ def std(
       1.0
     """
     refuse_out("std", out)
-    ddof = ddof if correction is None else correction
-    if mean is not None:
-        square = _about(operand(a), operand(mean), axis, dtype, ddof, keepdims, where)
-        return sqrt(square)
-    return ops.std(operand(a), axis, dtype, ddof, keepdims, where)
+    a, where, ddof = operand(a), mask("std", where), freedom("std", ddof, correction)
+    if mean is not None or _mixed("std", a, dtype):
+        return ops.root_p.bind(_about(a, mean, axis, dtype, ddof, keepdims, where))
+    return ops.std(a, axis, dtype, ddof, keepdims, where)
+
+
+def _mixed(operation: str, a: Any, dtype: Any) -> bool:
+    """Whether complex numbers are involved and a dtype is named: it is the result's, then."""
+    inexact_dtype(operation, dtype)
+    return dtype is not None and "c" in (dtype_of(a).kind, np.dtype(dtype).kind)
 
 
 def _about(
     a: Any, mean: Any, axis: Axis, dtype: Any, ddof: float, keepdims: bool, where: Any
 ) -> Any:
-    """The variance about a given mean."""
+    """The variance about a given mean, or about the mean in a given dtype."""
+    mean = ops.mean(a, axis, dtype, True, where) if mean is None else operand(mean)
     away = sub(a, mean)
     square = real(mul(away, conj(away)))
     here = broadcast_to(True if where is None else where, shape_of(square))
-    count = ops.sum_(here, axis, dtype_of(square), keepdims)
     total = ops.sum_(square, axis, dtype, keepdims, None, where)
+    count = ops.sum_(here, axis, np.empty(0, dtype_of(total)).real.dtype, keepdims)
     return div(total, maximum(sub(count, ddof), 0))
 
 
@@ -545,6 +556,7 @@ def cumulative_prod(
 def _cumulative(
     name: str, run: Any, x: Any, axis: int | None, dtype: Any, include_initial: bool, initial: int
 ) -> Any:
+    x = x if shape_of(x) else reshape(x, (1,))
     ndim = len(shape_of(x))
     if axis is None and ndim != 1:
         raise error(

@@ -6,6 +6,7 @@ They are each other's transposes, so they stand in one file below the builders o
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -66,6 +67,7 @@ def multilinear(name: str, **rules: Any) -> Primitive:
 
 def normalize_axis(operation: str, axis: int, ndim: int) -> int:
     """A non-negative axis, or an error that names the operation."""
+    axis = operator.index(axis)
     if not -ndim <= axis < ndim:
         raise error(
             ArgumentValueError,
@@ -80,7 +82,7 @@ def normalize_axes(operation: str, axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     listed = axis if isinstance(axis, tuple | list) else (axis,)
-    axes = tuple(sorted(normalize_axis(operation, int(a), ndim) for a in listed))
+    axes = tuple(sorted(normalize_axis(operation, a, ndim) for a in listed))
     if len(set(axes)) != len(axes):
         raise error(ArgumentValueError, operation, f"got the axes {tuple(listed)}, one twice")
     return axes
@@ -354,8 +356,7 @@ def _transpose_abstract(x: ShapedArray, *, permutation: tuple[int, ...]) -> Shap
         raise error(
             ArgumentValueError,
             "transpose",
-            f"got the axes {permutation} for {x.shape}, wanted a permutation of its "
-            f"{x.ndim} axes",
+            f"got the axes {permutation} for {x.shape}, wanted a permutation of its {x.ndim} axes",
         )
     return ShapedArray(tuple(x.shape[d] for d in permutation), x.dtype, x.weak_type)
 

@@ -11,7 +11,7 @@ import numpy as np
 from fxad.core.aval import DType, Shape, ShapedArray
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
-from fxad.errors import ArgumentValueError
+from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.ops.base import (
     broadcast_to,
     convert,
@@ -257,6 +257,13 @@ argmin_p = _arg_extremum("argmin", lambda xp, x, *, axis: xp.argmin(x, axis=axis
 
 def reduced_axes(operation: str, x: Any, axis: Any) -> Axes:
     """The axes to take away; as NumPy, numbers may be reduced along their axis 0 or -1."""
+    if type(axis) is list:
+        raise error(
+            ArgumentTypeError,
+            operation,
+            f"got axis={axis}, wanted an integer, a tuple of integers or None",
+            f"Write axis={tuple(axis)}.",
+        )
     ndim = len(shape_of(x))
     return () if not ndim and axis in (0, -1) else normalize_axes(operation, axis, ndim)
 

@@ -14,8 +14,20 @@ import fxad.numpy as fnp
 from tests.numpy.samples import PARTIAL, SAMPLES
 from tests.numpy.samples.call import Call
 
-#: Where fxad differs from NumPy on purpose: the function, what of, and why.
-DIFFERENCES: dict[str, str] = {}
+#: Where fxad differs from NumPy on purpose: of which functions, in which calls, and why.
+DIFFERENCES = [
+    ("mean var std", "(float64[], axis=", "numbers have an axis 0 as they have for sum"),
+    ("var std nanvar nanstd", "dtype=<class 'int'>", "integer moments overflow: refused"),
+    ("var std nanvar nanstd", "dtype=<class 'numpy.int", "integer moments overflow: refused"),
+    ("var std nanvar nanstd", "dtype=<class 'numpy.uint", "integer moments overflow: refused"),
+    ("nanargmax nanargmin", "(float64[3])", "only NaN, which jit cannot know: no error there"),
+    ("nanargmax nanargmin", "(float64[2, 2], 1)", "the same"),
+    (
+        "nanvar nanstd",
+        "(float32[3, 4], dtype=<class",
+        "NumPy rounds distances to float32 on the way",
+    ),
+]
 
 FUNCTIONS = [
     name
@@ -35,7 +47,7 @@ def _quietly():
         yield
 
 
-# Calls with some of their arrays in other hands ----------------------------------------------------
+# Calls with some of their arrays in other hands -------------------------------------------------
 
 
 def arrays_in(x: Any) -> Iterator[Any]:
@@ -58,6 +70,12 @@ def replaced(x: Any, arrays: Iterator[Any]) -> Any:
     if type(x) is dict:
         return {name: replaced(item, arrays) for name, item in x.items()}
     return x
+
+
+def samples_of(name: str) -> list[Call]:
+    """The samples of a function, without those in which fxad differs from NumPy."""
+    apart = [text for names, text, _ in DIFFERENCES if name in names.split()]
+    return [s for s in SAMPLES[name] if not any(text in repr(s) for text in apart)]
 
 
 def outcome(function: Callable[..., Any], sample: Call) -> Any:
@@ -83,6 +101,11 @@ class Traced:
         out = self.function(*args, **kwargs)
         self.container = container(out)
         return flat(out)
+
+    def hidden(self) -> bool:
+        """Whether no argument itself is traced, only items of lists: NumPy does not look there."""
+        args = self.sample.args
+        return not any(x is y for x in args for y in self.traced)
 
     @property
     def traced(self) -> list[Any]:
@@ -137,7 +160,7 @@ def floats(sample: Call, kinds: str = "fc") -> list[int]:
     return [i for i, x in enumerate(arrays) if x.dtype.kind in kinds]
 
 
-# The ways to trace ---------------------------------------------------------------------------------
+# The ways to trace ------------------------------------------------------------------------------
 
 
 def by_jvp(f: Traced) -> list[Any]:
@@ -161,11 +184,10 @@ def check(mode: Callable[[Traced], Any], function: Any, reference: Any, sample: 
         try:
             got = mode(f)
         except REFUSED as e:
-            if wanted is not None and not (sample.by_value and mode is by_jit):
+            clear = isinstance(e, fxad.errors.FxadError)
+            may = (sample.by_value and mode is by_jit) or (function is reference and f.hidden())
+            if wanted is not None and not (clear and may):
                 yield f"{where}: {type(e).__name__}: {e}"
-            elif sample.by_value and wanted is not None and len(chosen) == len(places):
-                if not isinstance(e, fxad.errors.FxadError):
-                    yield f"{where}: unclear {type(e).__name__}: {e}"
             continue
         if wanted is None:
             yield f"{where}: gave {got!r}, where NumPy refuses"
@@ -258,7 +280,7 @@ def like(rng: np.random.Generator, x: Any) -> Any:
     return re + 1j * im if x.dtype.kind == "c" else re
 
 
-# The tests -----------------------------------------------------------------------------------------
+# The tests --------------------------------------------------------------------------------------
 
 
 def report(problems: Any) -> None:
@@ -286,7 +308,7 @@ def test_samples_do_as_they_say():
 @pytest.mark.parametrize("name", SAMPLES)
 def test_plain(name):
     function, reference = of(name)
-    for sample in SAMPLES[name]:
+    for sample in samples_of(name):
         wanted = outcome(reference, sample)
         if wanted is not None:
             got = function(*sample.args, **sample.kwargs)
@@ -297,20 +319,20 @@ def test_plain(name):
 @pytest.mark.parametrize("mode", [by_jvp, by_jit], ids=["jvp", "jit"])
 @pytest.mark.parametrize("name", SAMPLES)
 def test_traced(name, mode):
-    report(itertools.chain(*(check(mode, *of(name), sample) for sample in SAMPLES[name])))
+    report(itertools.chain(*(check(mode, *of(name), sample) for sample in samples_of(name))))
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_numpys_own_name(name):
     reference = getattr(np, name)
-    report(itertools.chain(*(check(by_jvp, reference, reference, s) for s in SAMPLES[name])))
+    report(itertools.chain(*(check(by_jvp, reference, reference, s) for s in samples_of(name))))
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_batched(name):
-    report(itertools.chain(*(batched(*of(name), sample) for sample in SAMPLES[name])))
+    report(itertools.chain(*(batched(*of(name), sample) for sample in samples_of(name))))
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_gradient(name):
-    report(itertools.chain(*(slope(*of(name), sample) for sample in SAMPLES[name])))
+    report(itertools.chain(*(slope(*of(name), sample) for sample in samples_of(name))))

@@ -1,6 +1,9 @@
 """Calls of NumPy's functions, by area."""
 
-from tests.numpy.samples import ufuncs
+from tests.numpy.samples import reductions, ufuncs
 
-SAMPLES = ufuncs.SAMPLES
-PARTIAL = ufuncs.PARTIAL
+_AREAS = (reductions, ufuncs)
+SAMPLES = {name: samples for area in _AREAS for name, samples in area.SAMPLES.items()}
+
+#: Functions whose samples are the same as those of others: NumPy refuses some of them.
+PARTIAL = {name for area in _AREAS for name in getattr(area, "PARTIAL", ())}

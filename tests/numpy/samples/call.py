@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Call:
@@ -26,7 +28,7 @@ class Call:
 
 
 def _brief(x: Any) -> str:
-    if hasattr(x, "dtype") and hasattr(x, "shape"):
+    if isinstance(x, np.ndarray | np.generic):
         return f"{x.dtype}{list(x.shape)}"
     if type(x) in (list, tuple):
         return f"{type(x).__name__}({', '.join(map(_brief, x))})"

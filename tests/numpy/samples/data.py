@@ -42,4 +42,5 @@ STEPS = np.array([2.0, 0.0, 1.0, 2.0, 0.0, -1.0, 1.0])
 GRID = np.round(2 * M)
 HOLES = np.where(np.eye(3, 4, 1) + np.eye(3, 4, -1), np.nan, M)
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -2.0, 0.5, 1e300, 5e-324])
+SPECIAL32 = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -2.0, 1e30, 1e-45], np.float32)
 LIST = [[1.5, 2.0, -1.0], [0.5, 4.0, 3.0]]
