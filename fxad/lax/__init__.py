@@ -90,9 +90,6 @@ from fxad.lax.elementwise import (
     tanh,
 )
 from fxad.lax.gathering import (
-    GatherDimensionNumbers,
-    GatherScatterMode,
-    ScatterDimensionNumbers,
     gather,
     scatter,
     scatter_add,
@@ -169,6 +166,11 @@ from fxad.lax.slicing import (
     index_take,
     slice,
     slice_in_dim,
+)
+from fxad.lax.windows import (
+    GatherDimensionNumbers,
+    GatherScatterMode,
+    ScatterDimensionNumbers,
 )
 
 __all__ = [

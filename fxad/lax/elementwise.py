@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.elementwise as ops
+import fxad.ops.logic as logic
+import fxad.ops.special as special
 from fxad.core.aval import aval_of, promote
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
@@ -99,7 +101,7 @@ def _div(x: Any, y: Any) -> Any:
     if type(y) is int and y:
         return ops.floor_divide(ops.sub(x, ops.fmod(x, y)), y)
     # Where XLA divides by zero, all bits are set.
-    zero = ops.eq(y, 0)
+    zero = logic.eq(y, 0)
     y = ops.select(zero, 1, y)
     quotient = ops.floor_divide(ops.sub(x, ops.fmod(x, y)), y)
     return ops.select(zero, ~dtype_of(quotient).type(0), quotient)
@@ -108,7 +110,7 @@ def _div(x: Any, y: Any) -> Any:
 def _rem(x: Any, y: Any) -> Any:
     if dtype_of(x).kind in "fc" or dtype_of(y).kind in "fc" or (type(y) is int and y):
         return ops.fmod(x, y)
-    zero = ops.eq(y, 0)
+    zero = logic.eq(y, 0)
     return ops.select(zero, x, ops.fmod(x, ops.select(zero, 1, y)))
 
 
@@ -136,23 +138,23 @@ def _shift_right(name: str, kind: str) -> Callable[[Any, Any], Any]:
     def shift(x: Any, y: Any) -> Any:
         dtype = promote([aval_of(x), aval_of(y)])[0]
         x, y = (_as_bits(name, convert(v, dtype), kind) for v in (x, y))
-        shifted = ops.shift_right(x, y)
+        shifted = logic.shift_right(x, y)
         return shifted if dtype.kind == kind else bitcast_convert_type(shifted, dtype)
 
     return shift
 
 
 def _population_count(x: Any) -> Any:
-    return convert(ops.population_count(_as_bits("population_count", x, "u")), dtype_of(x))
+    return convert(logic.population_count(_as_bits("population_count", x, "u")), dtype_of(x))
 
 
 def _clz(x: Any) -> Any:
     bits, filled = 8 * dtype_of(x).itemsize, _as_bits("clz", x, "u")
     step = 1
     while step < bits:  # every bit below the highest one becomes set
-        filled = ops.or_(filled, ops.shift_right(filled, step))
+        filled = logic.or_(filled, logic.shift_right(filled, step))
         step *= 2
-    return convert(ops.sub(bits, ops.population_count(filled)), dtype_of(x))
+    return convert(ops.sub(bits, logic.population_count(filled)), dtype_of(x))
 
 
 def _mulhi(x: Any, y: Any) -> Any:
@@ -163,16 +165,16 @@ def _mulhi(x: Any, y: Any) -> Any:
     half = 4 * dtype.itemsize
     if dtype.itemsize < 8:
         product = ops.mul(convert(x, f"{dtype.kind}8"), convert(y, f"{dtype.kind}8"))
-        return convert(ops.shift_right(product, 2 * half), dtype)
+        return convert(logic.shift_right(product, 2 * half), dtype)
     # Warren, Hacker's Delight, 8-2. The low halves and their product have no sign.
     low = dtype.type(2**half - 1)
-    x0, x1 = ops.and_(x, low), ops.shift_right(x, half)
-    y0, y1 = ops.and_(y, low), ops.shift_right(y, half)
+    x0, x1 = logic.and_(x, low), logic.shift_right(x, half)
+    y0, y1 = logic.and_(y, low), logic.shift_right(y, half)
     below = ops.mul(convert(x0, np.uint64), convert(y0, np.uint64))
-    t = ops.add(ops.mul(x1, y0), convert(ops.shift_right(below, half), dtype))
-    w = ops.add(ops.mul(x0, y1), ops.and_(t, low))
-    high = ops.add(ops.mul(x1, y1), ops.shift_right(t, half))
-    return ops.add(high, ops.shift_right(w, half))
+    t = ops.add(ops.mul(x1, y0), convert(logic.shift_right(below, half), dtype))
+    w = ops.add(ops.mul(x0, y1), logic.and_(t, low))
+    high = ops.add(ops.mul(x1, y1), logic.shift_right(t, half))
+    return ops.add(high, logic.shift_right(w, half))
 
 
 _A = "np.array([1.0, -2.0])"
@@ -204,16 +206,16 @@ complex = _binary(
 mulhi = _binary(
     "mulhi", _mulhi, "The upper half of the bits of a product.", "np.array([2**40]), 2**30", "[64]"
 )
-eq = _binary("eq", ops.eq_p, "Whether x == y.", f"{_A}, 1.0", "[True, False]")
-ne = _binary("ne", ops.ne_p, "Whether x != y.", f"{_A}, 1.0", "[False, True]")
-lt = _binary("lt", ops.lt_p, "Whether x < y.", f"{_A}, 1.0", "[False, True]")
-le = _binary("le", ops.le_p, "Whether x <= y.", f"{_A}, 1.0", "[True, True]")
-gt = _binary("gt", ops.gt_p, "Whether x > y.", f"{_A}, 0.0", "[True, False]")
-ge = _binary("ge", ops.ge_p, "Whether x >= y.", f"{_A}, 1.0", "[True, False]")
-bitwise_and = _binary("bitwise_and", ops.and_p, "The bits set in both.", f"{_I}, 3", "[3, 1]")
-bitwise_or = _binary("bitwise_or", ops.or_p, "The bits set in one or both.", f"{_I}, 8", "[15, -7]")
-bitwise_xor = _binary("bitwise_xor", ops.xor_p, "The bits set in just one.", f"{_I}, 1", "[6, -8]")
-shift_left = _binary("shift_left", ops.shift_left_p, "Bits moved up.", f"{_I}, 1", "[14, -14]")
+eq = _binary("eq", logic.eq_p, "Whether x == y.", f"{_A}, 1.0", "[True, False]")
+ne = _binary("ne", logic.ne_p, "Whether x != y.", f"{_A}, 1.0", "[False, True]")
+lt = _binary("lt", logic.lt_p, "Whether x < y.", f"{_A}, 1.0", "[False, True]")
+le = _binary("le", logic.le_p, "Whether x <= y.", f"{_A}, 1.0", "[True, True]")
+gt = _binary("gt", logic.gt_p, "Whether x > y.", f"{_A}, 0.0", "[True, False]")
+ge = _binary("ge", logic.ge_p, "Whether x >= y.", f"{_A}, 1.0", "[True, False]")
+bitwise_and = _binary("bitwise_and", logic.and_p, "The bits set in both.", f"{_I}, 3", "[3, 1]")
+bitwise_or = _binary("bitwise_or", logic.or_p, "The bits set in one or both.", f"{_I}, 8", "[15, -7]")
+bitwise_xor = _binary("bitwise_xor", logic.xor_p, "The bits set in just one.", f"{_I}, 1", "[6, -8]")
+shift_left = _binary("shift_left", logic.shift_left_p, "Bits moved up.", f"{_I}, 1", "[14, -14]")
 shift_right_arithmetic = _binary(
     "shift_right_arithmetic",
     _shift_right("shift_right_arithmetic", "i"),
@@ -256,14 +258,14 @@ tanh = _unary("tanh", ops.tanh_p, "Hyperbolic tangent.", _0, "[0.0]", True)
 asinh = _unary("asinh", ops.asinh_p, "Inverse hyperbolic sine.", _0, "[0.0]")
 acosh = _unary("acosh", ops.acosh_p, "Inverse hyperbolic cosine.", "np.array([1.0])", "[0.0]")
 atanh = _unary("atanh", ops.atanh_p, "Inverse hyperbolic tangent.", _0, "[0.0]")
-logistic = _unary("logistic", ops.logistic_p, "1 / (1 + exp(-x)).", _0, "[0.5]", True)
-erf = _unary("erf", ops.erf_p, "The error function.", _0, "[0.0]")
-erfc = _unary("erfc", ops.erfc_p, "1 - erf(x), exact for large x.", _0, "[1.0]")
-erf_inv = _unary("erf_inv", ops.erf_inv_p, "The inverse of the error function.", _0, "[0.0]")
-lgamma = _unary("lgamma", ops.lgamma_p, "Logarithm of |gamma(x)|.", "np.array([1.0])", "[0.0]")
+logistic = _unary("logistic", special.logistic_p, "1 / (1 + exp(-x)).", _0, "[0.5]", True)
+erf = _unary("erf", special.erf_p, "The error function.", _0, "[0.0]")
+erfc = _unary("erfc", special.erfc_p, "1 - erf(x), exact for large x.", _0, "[1.0]")
+erf_inv = _unary("erf_inv", special.erf_inv_p, "The inverse of the error function.", _0, "[0.0]")
+lgamma = _unary("lgamma", special.lgamma_p, "Logarithm of |gamma(x)|.", "np.array([1.0])", "[0.0]")
 digamma = _unary(
     "digamma",
-    ops.digamma_p,
+    special.digamma_p,
     "The derivative of lgamma.",
     "np.array([1.0])",
     "[-0.577215664901532...]",
@@ -273,8 +275,8 @@ ceil = _unary("ceil", ops.ceil_p, "Rounded up.", "np.array([1.5, -1.5])", "[2.0,
 real = _unary("real", ops.real_p, "The real part.", _Z, "[3.0]")
 imag = _unary("imag", ops.imag_p, "The imaginary part.", _Z, "[4.0]")
 conj = _unary("conj", _conj, "Complex conjugate, of real numbers too.", _Z, "[(3-4j)]")
-is_finite = _unary("is_finite", ops.isfinite_p, "Whether it is finite.", _A, "[True, True]")
-bitwise_not = _unary("bitwise_not", ops.not_p, "All bits flipped.", _I, "[-8, 6]")
+is_finite = _unary("is_finite", logic.isfinite_p, "Whether it is finite.", _A, "[True, True]")
+bitwise_not = _unary("bitwise_not", logic.not_p, "All bits flipped.", _I, "[-8, 6]")
 population_count = _unary(
     "population_count",
     _population_count,
@@ -332,4 +334,4 @@ def polygamma(m: int, x: Any) -> Any:
     order = int(m)
     if order != m or order < 0:
         raise error(ArgumentValueError, "polygamma", f"got m={m}, wanted an integer from 0 on")
-    return ops.polygamma(order, x) if order else ops.digamma(x)
+    return special.polygamma(order, x) if order else special.digamma(x)

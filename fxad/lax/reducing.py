@@ -10,6 +10,7 @@ import numpy as np
 
 import fxad.ops.cumulative as cumulative
 import fxad.ops.elementwise as elementwise
+import fxad.ops.logic as logic
 import fxad.ops.reduction as ops
 import fxad.ops.sorting as sorting
 import fxad.tree as tree
@@ -198,13 +199,13 @@ def _bitwise(
 
 
 reduce_and = _bitwise(
-    "reduce_and", "The bits set in all elements.", "2", elementwise.and_, -1, ops.reduce_and_p
+    "reduce_and", "The bits set in all elements.", "2", logic.and_, -1, ops.reduce_and_p
 )
 reduce_or = _bitwise(
-    "reduce_or", "The bits set in an element.", "7", elementwise.or_, 0, ops.reduce_or_p
+    "reduce_or", "The bits set in an element.", "7", logic.or_, 0, ops.reduce_or_p
 )
 reduce_xor = _bitwise(
-    "reduce_xor", "The bits set in an odd number of elements.", "5", elementwise.xor, 0
+    "reduce_xor", "The bits set in an odd number of elements.", "5", logic.xor, 0
 )
 
 

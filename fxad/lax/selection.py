@@ -7,6 +7,7 @@ from typing import Any
 
 import fxad.ops.bounds as bounds
 import fxad.ops.elementwise as ops
+import fxad.ops.logic as logic
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, DtypeError
 from fxad.ops.base import dtype_of
@@ -45,8 +46,8 @@ def round(x: Any, rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZER
         return ops.rint(x)
     whole = ops.trunc(x)
     # The sum is exact wherever x is not whole.
-    up = ops.ge(ops.abs_(x), ops.add(ops.abs_(whole), 0.5))
-    return ops.select(ops.and_(up, ops.ne(x, whole)), ops.add(whole, ops.sign(x)), whole)
+    up = logic.ge(ops.abs_(x), ops.add(ops.abs_(whole), 0.5))
+    return ops.select(logic.and_(up, logic.ne(x, whole)), ops.add(whole, ops.sign(x)), whole)
 
 
 def select(pred: Any, on_true: Any, on_false: Any) -> Any:
@@ -106,7 +107,7 @@ def select_n(which: Any, *cases: Any) -> Any:
         return ops.select(which, cases[1], cases[0])
     out = cases[-1]
     for i in range(len(cases) - 2, -1, -1):
-        out = ops.select(ops.le(which, i), cases[i], out)
+        out = ops.select(logic.le(which, i), cases[i], out)
     return out
 
 
