@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.cumulative as cumulative
-import fxad.ops.elementwise as elementwise
 import fxad.ops.logic as logic
 import fxad.ops.reduction as ops
 import fxad.ops.sorting as sorting

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-import fxad.ops.elementwise as ops
+import fxad.ops.logic as logic
 from fxad.core.source import error
 from fxad.errors import DtypeError
 from fxad.numpy.dispatch import implements
@@ -52,11 +52,11 @@ def packbits(a: Any, /, axis: int | None = None, bitorder: str = "big") -> Any:
         raise error(DtypeError, "packbits", f"got {dtype_of(a)}, wanted truth values or integers")
     a, axis = (ravel(a), 0) if axis is None else (a, normalize_axis("packbits", axis, a.ndim))
     last = len(shape_of(a)) - 1
-    bits = moveaxis(convert(ops.ne(a, 0), np.uint8), axis, last)
+    bits = moveaxis(convert(logic.ne(a, 0), np.uint8), axis, last)
     *rest, length = shape_of(bits)
     groups = -(-length // 8)
     bits = pad(bits, 0, [*((0, 0, 0) for _ in rest), (0, 8 * groups - length, 0)])
-    bits = ops.shift_left(reshape(bits, (*rest, groups, 8)), _shifts(bitorder))
+    bits = logic.shift_left(reshape(bits, (*rest, groups, 8)), _shifts(bitorder))
     return moveaxis(reduce_sum(bits, (last + 1,)), last, axis)
 
 
@@ -90,8 +90,8 @@ def unpackbits(
     last = len(shape_of(a)) - 1
     groups = moveaxis(a, axis, last)
     *rest, length = shape_of(groups)
-    bits = ops.shift_right(reshape(groups, (*rest, length, 1)), _shifts(bitorder))
-    bits = reshape(ops.and_(bits, np.uint8(1)), (*rest, 8 * length))
+    bits = logic.shift_right(reshape(groups, (*rest, length, 1)), _shifts(bitorder))
+    bits = reshape(logic.and_(bits, np.uint8(1)), (*rest, 8 * length))
     wanted = 8 * length if count is None else count if count >= 0 else 8 * length + count
     more = max(wanted - 8 * length, 0)
     bits = pad(bits, 0, [*((0, 0, 0) for _ in rest), (0, more, 0)])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-import fxad.ops.elementwise as ops
+import fxad.ops.special as special
 from fxad.core.aval import describe
 from fxad.core.source import error
 from fxad.errors import ArgumentTypeError
@@ -17,12 +17,12 @@ from fxad.numpy.dispatch import TABLE, refuse_out
 _PREFIXES = ("cupyx_scipy_special_", "cupyx_scipy_", "cupy_")
 # What NumPy lacks, by the name of CuPy's kernel.
 _SPECIAL: dict[str, Callable[[Any], Any]] = {
-    "erf": ops.erf,
-    "erfc": ops.erfc,
-    "erfinv": ops.erf_inv,
-    "gammaln": ops.lgamma,
-    "digamma": ops.digamma,
-    "expit": ops.logistic,
+    "erf": special.erf,
+    "erfc": special.erfc,
+    "erfinv": special.erf_inv,
+    "gammaln": special.lgamma,
+    "digamma": special.digamma,
+    "expit": special.logistic,
 }
 
 

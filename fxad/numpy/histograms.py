@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.elementwise as ops
+import fxad.ops.logic as logic
 import fxad.ops.reduction as reduction
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, ShapeError
@@ -57,7 +58,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     if range is None and not shape_of(a)[0]:
         range = (0.0, 1.0)
     low, high = (reduction.amin(a), reduction.amax(a)) if range is None else map(operand, range)
-    flat = ops.eq(low, high)
+    flat = logic.eq(low, high)
     low, high = ops.sub(low, ops.select(flat, 0.5, 0.0)), ops.add(high, ops.select(flat, 0.5, 0.0))
     dtype = np.result_type(dtype_of(low), dtype_of(high), dtype_of(a))
     dtype = dtype if dtype.kind == "f" else np.result_type(dtype, float)
@@ -68,8 +69,8 @@ def _bin(a: Any, edges: Any) -> Any:
     """The number of the bin of each value; the number of bins for those outside."""
     count = shape_of(edges)[0] - 1
     place = ops.sub(searchsorted(edges, a, "right"), 1)
-    place = ops.select(ops.eq(a, take(edges, -1)), count - 1, place)
-    return ops.select(ops.logical_or(ops.lt(place, 0), ops.isnan(a)), count, place)
+    place = ops.select(logic.eq(a, take(edges, -1)), count - 1, place)
+    return ops.select(logic.logical_or(logic.lt(place, 0), logic.isnan(a)), count, place)
 
 
 @implements(np.histogram)
@@ -170,7 +171,7 @@ def histogramdd(
     outside: Any = False
     for x, e, n in zip(axes, edges, sizes, strict=True):
         place = _bin(x, e)
-        outside = ops.logical_or(outside, ops.ge(place, n))
+        outside = logic.logical_or(outside, logic.ge(place, n))
         cell = ops.add(ops.mul(cell, n), place)
     total = int(np.prod(sizes))
     cell = ops.select(outside, total, cell)

@@ -16,8 +16,8 @@ from fxad.errors import ArgumentValueError, TracerAssignmentError
 from fxad.numpy.dispatch import TABLE, implements, known, refuse_out
 from fxad.numpy.nested import NESTED, array_of, operand, strong
 from fxad.ops.base import broadcast_to, convert, dtype_of, reshape, shape_of
-from fxad.ops.elementwise import ne
 from fxad.ops.elementwise import select as choose_between
+from fxad.ops.logic import ne
 from fxad.ops.shape import broadcast_arrays, ravel, stack, tile
 
 

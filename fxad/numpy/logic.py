@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.elementwise as ops
+import fxad.ops.logic as logic
 from fxad.core.trace import Tracer
 from fxad.numpy.dispatch import implements
 from fxad.numpy.nested import operand
@@ -38,12 +39,12 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
     if dtype_of(b).kind in "iub":
         b = ops.mul(b, 1.0)
     distance = ops.abs_(ops.sub(a, b))
-    near = ops.le(distance, ops.add(atol, ops.mul(rtol, ops.abs_(b))))
-    near = ops.logical_and(near, ops.isfinite(b))
-    found = ops.logical_or(near, ops.eq(a, b))
+    near = logic.le(distance, ops.add(atol, ops.mul(rtol, ops.abs_(b))))
+    near = logic.logical_and(near, logic.isfinite(b))
+    found = logic.logical_or(near, logic.eq(a, b))
     if not equal_nan:
         return found
-    return ops.logical_or(found, ops.logical_and(ops.isnan(a), ops.isnan(b)))
+    return logic.logical_or(found, logic.logical_and(logic.isnan(a), logic.isnan(b)))
 
 
 @implements(np.allclose)
@@ -88,9 +89,9 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     a1, a2 = operand(a1), operand(a2)
     if shape_of(a1) != shape_of(a2):
         return False
-    same = ops.eq(a1, a2)
+    same = logic.eq(a1, a2)
     if equal_nan:
-        same = ops.logical_or(same, ops.logical_and(ops.isnan(a1), ops.isnan(a2)))
+        same = logic.logical_or(same, logic.logical_and(logic.isnan(a1), logic.isnan(a2)))
     return _truth(all_(same))
 
 
@@ -115,7 +116,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
         np.broadcast_shapes(shape_of(a1), shape_of(a2))
     except ValueError:
         return False
-    return _truth(all_(ops.eq(a1, a2)))
+    return _truth(all_(logic.eq(a1, a2)))
 
 
 def _truth(x: Any) -> Any:
@@ -151,8 +152,8 @@ def isin(
     """
     element, tests = operand(element), ravel(operand(test_elements))
     grown = reshape(element, (*shape_of(element), 1))
-    found = any_(ops.eq(grown, tests), -1)
-    return ops.logical_not(found) if invert else found
+    found = any_(logic.eq(grown, tests), -1)
+    return logic.logical_not(found) if invert else found
 
 
 @implements(np.iscomplexobj)

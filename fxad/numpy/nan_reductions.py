@@ -8,6 +8,7 @@ import numpy as np
 
 import fxad.ops.cumulative as cumulative
 import fxad.ops.elementwise as ops
+import fxad.ops.logic as logic
 import fxad.ops.reduction as reduction
 from fxad.core.source import error
 from fxad.core.trace import Tracer
@@ -23,8 +24,8 @@ def _there(a: Any, where: Any = None) -> Any:
     """Where elements take part; None for all of an array that cannot hold NaN."""
     if dtype_of(a).kind not in "fc":
         return where
-    there = ops.logical_not(ops.isnan(a))
-    return there if where is None else ops.logical_and(there, where)
+    there = logic.logical_not(logic.isnan(a))
+    return there if where is None else logic.logical_and(there, where)
 
 
 def _filled(a: Any, value: Any) -> Any:
@@ -260,7 +261,7 @@ def nanvar(
         return var(a, axis, dtype, None, ddof, keepdims, **options)
     found = var(a, axis, dtype, None, ddof, keepdims, where=there, **options)
     left = reduction.sum_(_everywhere(there, a), axis, keepdims=keepdims)
-    return ops.select(ops.gt(left, ddof), found, np.nan)
+    return ops.select(logic.gt(left, ddof), found, np.nan)
 
 
 @implements(np.nanstd)
@@ -306,7 +307,7 @@ def nanstd(
         return std(a, axis, dtype, None, ddof, keepdims, **options)
     found = std(a, axis, dtype, None, ddof, keepdims, where=there, **options)
     left = reduction.sum_(_everywhere(there, a), axis, keepdims=keepdims)
-    return ops.select(ops.gt(left, ddof), found, np.nan)
+    return ops.select(logic.gt(left, ddof), found, np.nan)
 
 
 def _everywhere(mask: Any, a: Any) -> Any:
@@ -365,7 +366,7 @@ def _refuse_all_nan(operation: str, a: Any, axis: int | None) -> None:
     there = _there(a)
     if there is None:
         return
-    empty = reduction.all_(ops.logical_not(there), axis)
+    empty = reduction.all_(logic.logical_not(there), axis)
     if not isinstance(empty, Tracer) and np.any(empty):
         raise error(ArgumentValueError, operation, "got a slice with nothing but NaN")
 

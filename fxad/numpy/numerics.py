@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.elementwise as ops
+import fxad.ops.logic as logic
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.numpy.dispatch import implements, inexact
@@ -66,7 +67,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         ends.append(end)
     parts = [x for x in (ends[0], a, ends[1]) if x is not None]
     a = concatenate(parts, axis) if len(parts) > 1 else a
-    subtract = ops.ne if dtype_of(a).kind == "b" else ops.sub
+    subtract = logic.ne if dtype_of(a).kind == "b" else ops.sub
     for _ in range(n):
         length = shape_of(a)[axis]
         later = slice_in_dim(a, min(1, length), length, axis)
@@ -250,10 +251,10 @@ def interp(
     upper = ops.min(ops.add(lower, 1), last)
     x0, x1, f0, f1 = take(xp, lower), take(xp, upper), take(fp, lower), take(fp, upper)
     width = ops.sub(x1, x0)
-    slope = ops.div(ops.sub(f1, f0), ops.select(ops.eq(width, 0), 1, width))
+    slope = ops.div(ops.sub(f1, f0), ops.select(logic.eq(width, 0), 1, width))
     out = ops.add(ops.mul(slope, ops.sub(x, x0)), f0)
-    out = ops.select(ops.lt(x, take(xp, 0)), take(fp, 0) if left is None else left, out)
-    return ops.select(ops.gt(x, take(xp, last)), take(fp, last) if right is None else right, out)
+    out = ops.select(logic.lt(x, take(xp, 0)), take(fp, 0) if left is None else left, out)
+    return ops.select(logic.gt(x, take(xp, last)), take(fp, last) if right is None else right, out)
 
 
 def _periodic(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:
@@ -292,9 +293,9 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
     discont = half if discont is None else discont
     steps = diff(p, axis=axis)
     wrapped = ops.sub(ops.remainder(ops.add(steps, half), period), half)
-    at_edge = ops.logical_and(ops.eq(wrapped, ops.neg(half)), ops.gt(steps, 0))
+    at_edge = logic.logical_and(logic.eq(wrapped, ops.neg(half)), logic.gt(steps, 0))
     moves = ops.sub(ops.select(at_edge, half, wrapped), steps)
-    moves = ops.select(ops.lt(ops.abs_(steps), discont), 0, moves)
+    moves = ops.select(logic.lt(ops.abs_(steps), discont), 0, moves)
     length = shape_of(p)[axis]
     later = ops.add(slice_in_dim(p, min(1, length), length, axis), cumsum(moves, axis))
     return concatenate([slice_in_dim(p, 0, min(1, length), axis), later], axis)

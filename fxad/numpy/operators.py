@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.elementwise as ops
+import fxad.ops.logic as logic
 from fxad.core.aval import PYTHON_SCALARS, is_value
 from fxad.core.source import error
 from fxad.errors import DtypeError
@@ -86,7 +87,7 @@ def _positive(self: Any) -> Any:
 
 
 def _contains(self: Any, value: Any) -> bool:
-    return bool(any_(ops.eq(self, value)))
+    return bool(any_(logic.eq(self, value)))
 
 
 _BINARY: dict[str, Bind] = {
@@ -99,25 +100,25 @@ _BINARY: dict[str, Bind] = {
     "divmod": _divmod,
     "pow": ops.pow,
     "matmul": matmul,
-    "and": ops.and_,
-    "or": ops.or_,
-    "xor": ops.xor,
-    "lshift": ops.shift_left,
-    "rshift": ops.shift_right,
+    "and": logic.and_,
+    "or": logic.or_,
+    "xor": logic.xor,
+    "lshift": logic.shift_left,
+    "rshift": logic.shift_right,
 }
 _COMPARISONS: dict[str, Bind] = {
-    "eq": ops.eq,
-    "ne": ops.ne,
-    "lt": ops.lt,
-    "le": ops.le,
-    "gt": ops.gt,
-    "ge": ops.ge,
+    "eq": logic.eq,
+    "ne": logic.ne,
+    "lt": logic.lt,
+    "le": logic.le,
+    "gt": logic.gt,
+    "ge": logic.ge,
 }
 _OTHERS: dict[str, Callable[..., Any]] = {
     "neg": ops.neg,
     "pos": _positive,
     "abs": ops.abs_,
-    "invert": ops.not_,
+    "invert": logic.not_,
     "getitem": getitem,
     "iter": _iterate,
     "contains": _contains,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.elementwise as ops
+import fxad.ops.logic as logic
 from fxad.core.source import error
 from fxad.errors import ArgumentTypeError
 from fxad.numpy.dispatch import TABLE, implements, inexact, refuse_out
@@ -127,11 +128,11 @@ def nan_to_num(
     if dtype.kind != "f":
         return x
     limits = np.finfo(dtype)
-    replaced = ops.select(ops.isnan(x), dtype.type(nan), x)
+    replaced = ops.select(logic.isnan(x), dtype.type(nan), x)
     high = limits.max if posinf is None else posinf
     low = limits.min if neginf is None else neginf
-    replaced = ops.select(ops.eq(x, np.inf), dtype.type(high), replaced)
-    return ops.select(ops.eq(x, -np.inf), dtype.type(low), replaced)
+    replaced = ops.select(logic.eq(x, np.inf), dtype.type(high), replaced)
+    return ops.select(logic.eq(x, -np.inf), dtype.type(low), replaced)
 
 
 @implements(np.real)
@@ -215,7 +216,7 @@ def sinc(x: Any) -> Any:
     """
     y = ops.mul(inexact(operand(x)), np.pi)
     # Near zero the quotient's derivatives would cancel; its series has them all.
-    near = ops.lt(ops.abs_(y), 0.5)
+    near = logic.lt(ops.abs_(y), 0.5)
     square = ops.mul(y, y)
     series: Any = 0.0
     for k in range(8, -1, -1):
@@ -241,7 +242,7 @@ def isposinf(x: Any, out: Any = None) -> Any:
       [False, True]
     """
     refuse_out("isposinf", out)
-    return ops.eq(_ordered("isposinf", x), np.inf)
+    return logic.eq(_ordered("isposinf", x), np.inf)
 
 
 @implements(np.isneginf)
@@ -261,7 +262,7 @@ def isneginf(x: Any, out: Any = None) -> Any:
       [False, True]
     """
     refuse_out("isneginf", out)
-    return ops.eq(_ordered("isneginf", x), -np.inf)
+    return logic.eq(_ordered("isneginf", x), -np.inf)
 
 
 def _ordered(operation: str, x: Any) -> Any:
@@ -288,7 +289,7 @@ def iscomplex(x: Any) -> Any:
       >>> fnp.iscomplex([1 + 0j, 1j]).tolist()
       [False, True]
     """
-    return ops.ne(imag(x), 0)
+    return logic.ne(imag(x), 0)
 
 
 @implements(np.isreal)
@@ -306,4 +307,4 @@ def isreal(x: Any) -> Any:
       >>> fnp.isreal([1 + 0j, 1j]).tolist()
       [True, False]
     """
-    return ops.eq(imag(x), 0)
+    return logic.eq(imag(x), 0)

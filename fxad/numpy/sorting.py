@@ -12,7 +12,8 @@ from fxad.errors import ArgumentValueError
 from fxad.numpy.dispatch import implements, known
 from fxad.numpy.nested import operand
 from fxad.ops.base import convert, dtype_of, shape_of
-from fxad.ops.elementwise import lt, select, sub
+from fxad.ops.elementwise import select, sub
+from fxad.ops.logic import lt
 from fxad.ops.scatter import scatter
 from fxad.ops.shape import flip
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.elementwise as ops
+import fxad.ops.logic as logic
 import fxad.ops.reduction as reduction
 from fxad.core.source import error
 from fxad.core.trace import Tracer
@@ -141,14 +142,14 @@ def _quantile(
     a = sort(a)
     count: Any = length
     if skip_nan:
-        count = reduction.sum_(ops.logical_not(ops.isnan(a)), -1, keepdims=True)
+        count = reduction.sum_(logic.logical_not(logic.isnan(a)), -1, keepdims=True)
         count = convert(ops.max(count, 1), np.float64)
     weak = type(q) in (int, float)
     # Places are counted in float64, whatever the elements are.
     q = convert(q, np.float64) if weak else operand(q)
     out = _at_places(a, _virtual(count, ravel(q), method), count, method, weak)
     if not skip_nan and dtype_of(a).kind == "f":
-        bad = ops.isnan(slice_in_dim(a, length - 1, length, len(shape_of(a)) - 1))
+        bad = logic.isnan(slice_in_dim(a, length - 1, length, len(shape_of(a)) - 1))
         out = ops.select(bad, np.nan, out)
     out = moveaxis(out, len(shape_of(out)) - 1, 0)
     return reshape(out, (*shape_of(q), *(kept if keepdims else shape_of(a)[:-1])))
@@ -184,9 +185,9 @@ def _at_places(a: Any, places: Any, count: Any, method: str, weak: bool) -> Any:
     below, above = _element(a, low, last), _element(a, ops.add(low, 1), last)
     share = ops.min(ops.max(ops.sub(places, low), 0), 1)
     if method == "midpoint":
-        share = ops.select(ops.eq(low, places), 0.0, 0.5)
-    share = ops.select(ops.lt(places, 0), 0, share)
-    far, rest = ops.ge(share, 0.5), ops.sub(1, share)
+        share = ops.select(logic.eq(low, places), 0.0, 0.5)
+    share = ops.select(logic.lt(places, 0), 0, share)
+    far, rest = logic.ge(share, 0.5), ops.sub(1, share)
     if weak and dtype_of(a).kind == "f":
         share, rest = convert(share, dtype_of(a)), convert(rest, dtype_of(a))
     rise = ops.sub(above, below)

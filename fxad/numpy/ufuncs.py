@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.elementwise as ops
+import fxad.ops.logic as logic
 from fxad.core.source import error
 from fxad.errors import DtypeError
 from fxad.numpy.dispatch import FLOAT64
@@ -58,18 +59,19 @@ def _divmod(x1: Any, x2: Any) -> Any:
 def _modf(x: Any) -> Any:
     x = _float_loop("modf", x)
     whole = ops.trunc(x)
-    fraction = ops.select(ops.isinf(x), ops.mul(0.0, ops.sign(x)), ops.sub(x, whole))
+    fraction = ops.select(logic.isinf(x), ops.mul(0.0, ops.sign(x)), ops.sub(x, whole))
     return ops.copysign(fraction, x), whole
 
 
 def _frexp(x: Any) -> Any:
     x = _float_loop("frexp", x)
-    known = ops.logical_and(ops.isfinite(x), ops.ne(x, 0))
+    known = logic.logical_and(logic.isfinite(x), logic.ne(x, 0))
     size = ops.abs_(ops.select(known, x, 1))
     exponent = convert(ops.add(ops.floor(ops.log2(size)), 1), np.int32)
     # The logarithm may be off by one beside a power of two.
     fraction = ops.ldexp(size, ops.neg(exponent))
-    step = ops.sub(convert(ops.ge(fraction, 1), np.int32), convert(ops.lt(fraction, 0.5), np.int32))
+    above, below = logic.ge(fraction, 1), logic.lt(fraction, 0.5)
+    step = ops.sub(convert(above, np.int32), convert(below, np.int32))
     exponent = ops.select(known, ops.add(exponent, step), 0)
     return ops.ldexp(x, ops.neg(exponent)), exponent
 
@@ -242,55 +244,63 @@ heaviside = ufunc(
     "[0.0, 0.5, 1.0]",
 )
 signbit = ufunc(
-    np.signbit, ops.signbit_p, "Whether the sign bit is set.", "[-0.0, 1.0]", "[True, False]"
+    np.signbit, logic.signbit_p, "Whether the sign bit is set.", "[-0.0, 1.0]", "[True, False]"
 )
 conjugate = ufunc(np.conjugate, ops.conj_p, "Complex conjugate.", "[1 + 2j]", "[(1-2j)]")
 conj = conjugate
 
 # Comparison, logic, bits -----------------------------------------------------------------------
 
-equal = ufunc(np.equal, ops.eq_p, "Whether x1 == x2.", "[1, 2], 2", "[False, True]")
-not_equal = ufunc(np.not_equal, ops.ne_p, "Whether x1 != x2.", "[1, 2], 2", "[True, False]")
-less = ufunc(np.less, ops.lt_p, "Whether x1 < x2.", "[1, 2], 2", "[True, False]")
-less_equal = ufunc(np.less_equal, ops.le_p, "Whether x1 <= x2.", "[1, 2], 2", "[True, True]")
-greater = ufunc(np.greater, ops.gt_p, "Whether x1 > x2.", "[1, 2], 1", "[False, True]")
-greater_equal = ufunc(np.greater_equal, ops.ge_p, "Whether x1 >= x2.", "[1, 2], 1", "[True, True]")
+equal = ufunc(np.equal, logic.eq_p, "Whether x1 == x2.", "[1, 2], 2", "[False, True]")
+not_equal = ufunc(np.not_equal, logic.ne_p, "Whether x1 != x2.", "[1, 2], 2", "[True, False]")
+less = ufunc(np.less, logic.lt_p, "Whether x1 < x2.", "[1, 2], 2", "[True, False]")
+less_equal = ufunc(np.less_equal, logic.le_p, "Whether x1 <= x2.", "[1, 2], 2", "[True, True]")
+greater = ufunc(np.greater, logic.gt_p, "Whether x1 > x2.", "[1, 2], 1", "[False, True]")
+greater_equal = ufunc(
+    np.greater_equal, logic.ge_p, "Whether x1 >= x2.", "[1, 2], 1", "[True, True]"
+)
 logical_and = ufunc(
-    np.logical_and, ops.logical_and_p, "Whether both hold.", "[True, False], True", "[True, False]"
+    np.logical_and,
+    logic.logical_and_p,
+    "Whether both hold.",
+    "[True, False], True",
+    "[True, False]",
 )
 logical_or = ufunc(
     np.logical_or,
-    ops.logical_or_p,
+    logic.logical_or_p,
     "Whether one or both hold.",
     "[True, False], False",
     "[True, False]",
 )
 logical_xor = ufunc(
     np.logical_xor,
-    ops.logical_xor_p,
+    logic.logical_xor_p,
     "Whether just one holds.",
     "[True, False], True",
     "[False, True]",
 )
 logical_not = ufunc(
-    np.logical_not, ops.logical_not_p, "Whether it does not hold.", "[0, 2]", "[True, False]"
+    np.logical_not, logic.logical_not_p, "Whether it does not hold.", "[0, 2]", "[True, False]"
 )
 isfinite = ufunc(
-    np.isfinite, ops.isfinite_p, "Whether it is finite.", "[1.0, fnp.inf]", "[True, False]"
+    np.isfinite, logic.isfinite_p, "Whether it is finite.", "[1.0, fnp.inf]", "[True, False]"
 )
-isinf = ufunc(np.isinf, ops.isinf_p, "Whether it is infinite.", "[1.0, -fnp.inf]", "[False, True]")
-isnan = ufunc(np.isnan, ops.isnan_p, "Whether it is NaN.", "[1.0, fnp.nan]", "[False, True]")
-bitwise_and = ufunc(np.bitwise_and, ops.and_p, "The bits set in both.", "[6, 5], 3", "[2, 1]")
-bitwise_or = ufunc(np.bitwise_or, ops.or_p, "The bits set in one or both.", "[6, 5], 3", "[7, 7]")
-bitwise_xor = ufunc(np.bitwise_xor, ops.xor_p, "The bits set in just one.", "[6, 5], 3", "[5, 6]")
-invert = ufunc(np.invert, ops.not_p, "All bits flipped.", "[0, 5]", "[-1, -6]")
+isinf = ufunc(
+    np.isinf, logic.isinf_p, "Whether it is infinite.", "[1.0, -fnp.inf]", "[False, True]"
+)
+isnan = ufunc(np.isnan, logic.isnan_p, "Whether it is NaN.", "[1.0, fnp.nan]", "[False, True]")
+bitwise_and = ufunc(np.bitwise_and, logic.and_p, "The bits set in both.", "[6, 5], 3", "[2, 1]")
+bitwise_or = ufunc(np.bitwise_or, logic.or_p, "The bits set in one or both.", "[6, 5], 3", "[7, 7]")
+bitwise_xor = ufunc(np.bitwise_xor, logic.xor_p, "The bits set in just one.", "[6, 5], 3", "[5, 6]")
+invert = ufunc(np.invert, logic.not_p, "All bits flipped.", "[0, 5]", "[-1, -6]")
 bitwise_not = bitwise_invert = invert
-left_shift = ufunc(np.left_shift, ops.shift_left_p, "Bits moved up.", "[1, 3], 2", "[4, 12]")
+left_shift = ufunc(np.left_shift, logic.shift_left_p, "Bits moved up.", "[1, 3], 2", "[4, 12]")
 bitwise_left_shift = left_shift
-right_shift = ufunc(np.right_shift, ops.shift_right_p, "Bits moved down.", "[4, 15], 2", "[1, 3]")
+right_shift = ufunc(np.right_shift, logic.shift_right_p, "Bits moved down.", "[4, 15], 2", "[1, 3]")
 bitwise_right_shift = right_shift
 bitwise_count = ufunc(
-    np.bitwise_count, ops.population_count_p, "How many bits of |x| are set.", "[7, 8]", "[3, 1]"
+    np.bitwise_count, logic.population_count_p, "How many bits of |x| are set.", "[7, 8]", "[3, 1]"
 )
-gcd = ufunc(np.gcd, ops.gcd_p, "Greatest common divisor.", "[12, 9], 8", "[4, 1]")
-lcm = ufunc(np.lcm, ops.lcm_p, "Least common multiple.", "[4, 6], 10", "[20, 30]")
+gcd = ufunc(np.gcd, logic.gcd_p, "Greatest common divisor.", "[12, 9], 8", "[4, 1]")
+lcm = ufunc(np.lcm, logic.lcm_p, "Least common multiple.", "[4, 6], 10", "[20, 30]")

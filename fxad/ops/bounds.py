@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fxad.core.primitive import Primitive
-from fxad.ops.elementwise import and_, gt, lt
 from fxad.ops.elementwise import max as maximum
+from fxad.ops.logic import and_, gt, lt
 from fxad.ops.rules import elementwise
 
 #: ``min(max(low, x), high)``. Neither ``x`` nor a bound that it equals has a share of the

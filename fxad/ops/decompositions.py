@@ -24,7 +24,19 @@ from fxad.core.source import error
 from fxad.errors import ArgumentValueError
 from fxad.ops.base import convert, dtype_of, reduce_sum, reshape, shape_of
 from fxad.ops.contraction import matmul
-from fxad.ops.elementwise import abs_, add, conj, div, imag, mul, neg, real, select, sign, sub
+from fxad.ops.elementwise import (
+    abs_,
+    add,
+    conj,
+    div,
+    imag,
+    mul,
+    neg,
+    real,
+    select,
+    sign,
+    sub,
+)
 from fxad.ops.indexing import take_along_axis
 from fxad.ops.matrices import (
     adjoint,

@@ -24,11 +24,12 @@ from fxad.ops.base import (
     shape_of,
     to_front,
 )
-from fxad.ops.elementwise import add, lt, select
+from fxad.ops.elementwise import add, select
 from fxad.ops.elementwise import max as maximum
 from fxad.ops.elementwise import min as minimum
 from fxad.ops.index_spec import ARRAY, Spec, whole
 from fxad.ops.indexing import gather_p, getitem, zeros_beside
+from fxad.ops.logic import lt
 from fxad.ops.scatter import scatter_p
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from fxad.core.aval import PYTHON_SCALARS, is_differentiable
 from fxad.core.primitive import Primitive, Rule
 from fxad.ops.base import convert, dtype_of, like, ones_like, zeros_like
+from fxad.ops.logic import eq, logical_and, lt
 from fxad.ops.rules import OUT, elementwise, unary
 from fxad.ops.rules import mul as mul
 from fxad.ops.rules import mul_p as mul_p
@@ -384,65 +385,6 @@ atanh_p: Primitive = unary(
     flops=30,
 )
 
-# Special functions -----------------------------------------------------------------------------
-
-_TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
-
-logistic_p: Primitive = unary(
-    "logistic",
-    impl=lambda xp, x: xp.logistic(x),
-    partial=lambda out, x: mul(out, logistic(neg(x))),
-    scalar="logistic",
-    flops=20,
-)
-erf_p: Primitive = unary(
-    "erf",
-    impl=lambda xp, x: xp.erf(x),
-    partial=lambda _out, x: mul(exp(neg(mul(x, x))), _TWO_OVER_SQRT_PI),
-    scalar="erf",
-    flops=30,
-)
-erfc_p: Primitive = unary(
-    "erfc",
-    impl=lambda xp, x: xp.erfc(x),
-    partial=lambda _out, x: mul(exp(neg(mul(x, x))), -_TWO_OVER_SQRT_PI),
-    scalar="erfc",
-    flops=30,
-)
-erf_inv_p: Primitive = unary(
-    "erf_inv",
-    impl=lambda xp, x: xp.erf_inv(x),
-    partial=lambda out, x: mul(exp(mul(out, out)), 1 / _TWO_OVER_SQRT_PI),
-    scalar="erf_inv",
-    flops=40,
-)
-lgamma_p: Primitive = unary(
-    "lgamma",
-    impl=lambda xp, x: xp.lgamma(x),
-    partial=lambda _out, x: digamma(x),
-    scalar="lgamma",
-    flops=60,
-)
-digamma_p: Primitive = unary(
-    "digamma",
-    impl=lambda xp, x: xp.digamma(x),
-    partial=lambda _out, x: polygamma(1, x),
-    scalar="digamma",
-    flops=60,
-)
-polygamma_p: Primitive = unary(
-    "polygamma",
-    impl=lambda xp, x, *, n: xp.polygamma(n, x),
-    partial=lambda _out, x, *, n: polygamma(n + 1, x),
-    flops=120,
-)
-
-
-def polygamma(n: int, x: Any) -> Any:
-    """The derivative of order ``n`` (a Python integer) of digamma."""
-    return polygamma_p.bind(x, n=n)
-
-
 # Sign, rounding, extrema -----------------------------------------------------------------------
 
 sign_p: Primitive = unary("sign", impl=lambda xp, x: xp.sign(x), scalar="sign", ufunc=np.sign)
@@ -586,46 +528,6 @@ stop_gradient_p: Primitive = unary(
     "stop_gradient", impl=lambda xp, x: x, keeps_weak=True, scalar="identity"
 )
 
-# Comparison, logic, bits: no derivative --------------------------------------------------------
-
-eq_p: Primitive = elementwise("eq", impl=lambda xp, x, y: xp.equal(x, y), scalar="eq")
-ne_p: Primitive = elementwise("ne", impl=lambda xp, x, y: xp.not_equal(x, y), scalar="ne")
-lt_p: Primitive = elementwise("lt", impl=lambda xp, x, y: xp.less(x, y), scalar="lt")
-le_p: Primitive = elementwise("le", impl=lambda xp, x, y: xp.less_equal(x, y), scalar="le")
-gt_p: Primitive = elementwise("gt", impl=lambda xp, x, y: xp.greater(x, y), scalar="gt")
-ge_p: Primitive = elementwise("ge", impl=lambda xp, x, y: xp.greater_equal(x, y), scalar="ge")
-logical_and_p: Primitive = elementwise(
-    "logical_and", impl=lambda xp, x, y: xp.logical_and(x, y), scalar="logical_and"
-)
-logical_or_p: Primitive = elementwise(
-    "logical_or", impl=lambda xp, x, y: xp.logical_or(x, y), scalar="logical_or"
-)
-logical_xor_p: Primitive = elementwise(
-    "logical_xor", impl=lambda xp, x, y: xp.logical_xor(x, y), scalar="logical_xor"
-)
-logical_not_p: Primitive = unary(
-    "logical_not", impl=lambda xp, x: xp.logical_not(x), scalar="logical_not"
-)
-and_p: Primitive = elementwise("and", impl=lambda xp, x, y: x & y, keeps_weak=True, scalar="and")
-or_p: Primitive = elementwise("or", impl=lambda xp, x, y: x | y, keeps_weak=True, scalar="or")
-xor_p: Primitive = elementwise("xor", impl=lambda xp, x, y: x ^ y, keeps_weak=True, scalar="xor")
-not_p: Primitive = unary("not", impl=lambda xp, x: ~x, keeps_weak=True, scalar="not")
-shift_left_p: Primitive = elementwise(
-    "shift_left", impl=lambda xp, x, y: x << y, keeps_weak=True, scalar="shift_left"
-)
-shift_right_p: Primitive = elementwise(
-    "shift_right", impl=lambda xp, x, y: x >> y, keeps_weak=True, scalar="shift_right"
-)
-population_count_p: Primitive = unary(
-    "population_count", impl=lambda xp, x: xp.bitwise_count(x), scalar="population_count"
-)
-isfinite_p: Primitive = unary("is_finite", impl=lambda xp, x: xp.isfinite(x), scalar="isfinite")
-isinf_p: Primitive = unary("isinf", impl=lambda xp, x: xp.isinf(x), scalar="isinf")
-isnan_p: Primitive = unary("isnan", impl=lambda xp, x: xp.isnan(x), scalar="isnan")
-signbit_p: Primitive = unary("signbit", impl=lambda xp, x: xp.signbit(x), scalar="signbit")
-gcd_p: Primitive = elementwise("gcd", impl=lambda xp, x, y: xp.gcd(x, y))
-lcm_p: Primitive = elementwise("lcm", impl=lambda xp, x, y: xp.lcm(x, y))
-
 # Functions -------------------------------------------------------------------------------------
 
 add: Rule = add_p.bind
@@ -664,12 +566,6 @@ tanh: Rule = tanh_p.bind
 asinh: Rule = asinh_p.bind
 acosh: Rule = acosh_p.bind
 atanh: Rule = atanh_p.bind
-logistic: Rule = logistic_p.bind
-erf: Rule = erf_p.bind
-erfc: Rule = erfc_p.bind
-erf_inv: Rule = erf_inv_p.bind
-lgamma: Rule = lgamma_p.bind
-digamma: Rule = digamma_p.bind
 sign: Rule = sign_p.bind
 floor: Rule = floor_p.bind
 ceil: Rule = ceil_p.bind
@@ -689,29 +585,6 @@ real: Rule = real_p.bind
 imag: Rule = imag_p.bind
 conj: Rule = conj_p.bind
 complex_: Rule = complex_p.bind
-eq: Rule = eq_p.bind
-ne: Rule = ne_p.bind
-lt: Rule = lt_p.bind
-le: Rule = le_p.bind
-gt: Rule = gt_p.bind
-ge: Rule = ge_p.bind
-logical_and: Rule = logical_and_p.bind
-logical_or: Rule = logical_or_p.bind
-logical_xor: Rule = logical_xor_p.bind
-logical_not: Rule = logical_not_p.bind
-and_: Rule = and_p.bind
-or_: Rule = or_p.bind
-xor: Rule = xor_p.bind
-not_: Rule = not_p.bind
-shift_left: Rule = shift_left_p.bind
-shift_right: Rule = shift_right_p.bind
-population_count: Rule = population_count_p.bind
-gcd: Rule = gcd_p.bind
-lcm: Rule = lcm_p.bind
-isfinite: Rule = isfinite_p.bind
-isinf: Rule = isinf_p.bind
-isnan: Rule = isnan_p.bind
-signbit: Rule = signbit_p.bind
 
 
 def round_(x: Any, decimals: int = 0) -> Any:

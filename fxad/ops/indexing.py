@@ -21,7 +21,7 @@ from fxad.ops.base import (
     shape_of,
     to_front,
 )
-from fxad.ops.elementwise import add, lt, remainder, select
+from fxad.ops.elementwise import add, remainder, select
 from fxad.ops.elementwise import max as maximum
 from fxad.ops.elementwise import min as minimum
 from fxad.ops.index_spec import (
@@ -40,6 +40,7 @@ from fxad.ops.index_spec import (
     stack_arrays,
     whole,
 )
+from fxad.ops.logic import lt
 
 # Basic indices: views ---------------------------------------------------------------------------
 

@@ -31,11 +31,8 @@ from fxad.ops.elementwise import (
     add,
     conj,
     div,
-    eq,
-    gt,
     integer_pow,
     mul,
-    ne,
     neg,
     pow,
     real,
@@ -43,6 +40,7 @@ from fxad.ops.elementwise import (
     sub,
 )
 from fxad.ops.indexing import getitem
+from fxad.ops.logic import eq, gt, ne
 from fxad.ops.matrices import (
     adjoint,
     cubic,

@@ -27,19 +27,8 @@ from fxad.ops.base import (
     transpose,
 )
 from fxad.ops.cumulative import accumulation_dtype, product_of_others_p
-from fxad.ops.elementwise import (
-    add,
-    conj,
-    div,
-    eq,
-    max,
-    min,
-    mul,
-    ne,
-    real,
-    select,
-    sub,
-)
+from fxad.ops.elementwise import add, conj, div, max, min, mul, real, select, sub
+from fxad.ops.logic import eq, ne
 from fxad.ops.rules import unary
 from fxad.ops.shape import ravel
 

@@ -25,7 +25,7 @@ from fxad.ops.base import (
     unbroadcast,
 )
 from fxad.ops.cumulative import linear_recurrence
-from fxad.ops.elementwise import div, eq, mul, select
+from fxad.ops.elementwise import div, mul, select
 from fxad.ops.index_spec import (
     ARRAY,
     Along,
@@ -45,6 +45,7 @@ from fxad.ops.indexing import (
     without_dropped,
     zeros_beside,
 )
+from fxad.ops.logic import eq
 from fxad.ops.rules import nonlinear
 from fxad.ops.shape import shifted
 

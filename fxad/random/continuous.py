@@ -12,9 +12,6 @@ from fxad.core.aval import DType, Shape
 from fxad.ops.elementwise import (
     add,
     div,
-    erf,
-    erf_inv,
-    lt,
     max,
     min,
     mul,
@@ -24,7 +21,9 @@ from fxad.ops.elementwise import (
     sub,
 )
 from fxad.ops.identity import bitcast_convert_type
+from fxad.ops.logic import lt
 from fxad.ops.random_bits import random_bits, random_split
+from fxad.ops.special import erf, erf_inv
 from fxad.random.arguments import Size, choose, float_dtype, one_key, parameter, sample_shape
 
 # Parameters may be NumPy arrays beside a key on a GPU: where they meet the samples, primitives move

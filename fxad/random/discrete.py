@@ -13,7 +13,8 @@ from fxad.core.aval import PYTHON_SCALARS, DType, Shape
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, DtypeError
 from fxad.ops.base import convert, dtype_of, normalize_axis, reshape, shape_of
-from fxad.ops.elementwise import add, div, eq, gt, le, lt, mul, remainder, select, sub
+from fxad.ops.elementwise import add, div, mul, remainder, select, sub
+from fxad.ops.logic import eq, gt, le, lt
 from fxad.ops.random_bits import random_bits, random_split
 from fxad.random.arguments import Size, choose, integer_dtype, one_key, sample_shape
 from fxad.random.continuous import gumbel, uniform

@@ -13,8 +13,9 @@ from fxad.core.source import error
 from fxad.errors import ArgumentTypeError, ArgumentValueError, ShapeError
 from fxad.numpy.creation import shape_tuple
 from fxad.ops.base import convert, dtype_of, normalize_axis, reshape, shape_of
-from fxad.ops.elementwise import add, eq, mul, select
+from fxad.ops.elementwise import add, mul, select
 from fxad.ops.identity import copy
+from fxad.ops.logic import eq
 from fxad.ops.random_bits import random_bits, random_split
 from fxad.random.arguments import Size, float_dtype, one_key
 from fxad.random.continuous import gumbel, uniform

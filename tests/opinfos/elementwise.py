@@ -7,6 +7,8 @@ import numpy as np
 import scipy.special
 
 import fxad.ops.elementwise as ops
+import fxad.ops.logic as logic
+import fxad.ops.special as special
 from fxad.core.primitive import Primitive
 from fxad.errors import DtypeError, ShapeError
 from tests.opinfo import (
@@ -170,11 +172,11 @@ PARAMETERS = (
     ),
     OpInfo(
         "polygamma",
-        lambda x, n: ops.polygamma(n, x),
+        lambda x, n: special.polygamma(n, x),
         lambda x, n: scipy.special.polygamma(n, x).astype(x.dtype),
         _one_parameter("n", (1, 2, 3), (1.0, 4.0)),
         REAL,
-        (ops.polygamma_p,),
+        (special.polygamma_p,),
     ),
     OpInfo(
         "round",
@@ -216,12 +218,12 @@ TRIGONOMETRIC = (
 )
 
 SPECIAL = (
-    unary(ops.logistic_p, scipy.special.expit, (-4.0, 4.0), REAL),
-    unary(ops.erf_p, scipy.special.erf, dtypes=REAL),
-    unary(ops.erfc_p, scipy.special.erfc, dtypes=REAL),
-    unary(ops.erf_inv_p, scipy.special.erfinv, (-0.9, 0.9), REAL),
-    unary(ops.lgamma_p, scipy.special.gammaln, POSITIVE, REAL),
-    unary(ops.digamma_p, scipy.special.digamma, POSITIVE, REAL, tolerance=4),
+    unary(special.logistic_p, scipy.special.expit, (-4.0, 4.0), REAL),
+    unary(special.erf_p, scipy.special.erf, dtypes=REAL),
+    unary(special.erfc_p, scipy.special.erfc, dtypes=REAL),
+    unary(special.erf_inv_p, scipy.special.erfinv, (-0.9, 0.9), REAL),
+    unary(special.lgamma_p, scipy.special.gammaln, POSITIVE, REAL),
+    unary(special.digamma_p, scipy.special.digamma, POSITIVE, REAL, tolerance=4),
 )
 
 ROUNDING = (
@@ -287,6 +289,7 @@ TWO_OPERANDS = (
         jax="numpy.ldexp",
     ),
 )
+
 
 def _complex(re: Any, im: Any) -> Any:
     """Part by part: ``re + 1j * im`` is NaN for infinities."""
@@ -364,15 +367,15 @@ def comparison(primitive: Primitive, ref: Any, dtypes: Sequence[str] = EVERY) ->
 
 ORDERED = ("bool", *INTEGER, *HALF)
 COMPARISON = (
-    comparison(ops.eq_p, np.equal),
-    comparison(ops.ne_p, np.not_equal),
-    comparison(ops.lt_p, np.less, ORDERED),
-    comparison(ops.le_p, np.less_equal, ORDERED),
-    comparison(ops.gt_p, np.greater, ORDERED),
-    comparison(ops.ge_p, np.greater_equal, ORDERED),
-    comparison(ops.logical_and_p, np.logical_and),
-    comparison(ops.logical_or_p, np.logical_or),
-    comparison(ops.logical_xor_p, np.logical_xor),
+    comparison(logic.eq_p, np.equal),
+    comparison(logic.ne_p, np.not_equal),
+    comparison(logic.lt_p, np.less, ORDERED),
+    comparison(logic.le_p, np.less_equal, ORDERED),
+    comparison(logic.gt_p, np.greater, ORDERED),
+    comparison(logic.ge_p, np.greater_equal, ORDERED),
+    comparison(logic.logical_and_p, np.logical_and),
+    comparison(logic.logical_or_p, np.logical_or),
+    comparison(logic.logical_xor_p, np.logical_xor),
 )
 
 
@@ -414,21 +417,21 @@ def bitwise(primitive: Primitive, ref: Any, dtypes: Sequence[str] = INTEGRAL) ->
 
 
 INTEGERS = (
-    predicate(ops.logical_not_p, np.logical_not),
-    predicate(ops.isfinite_p, np.isfinite),
-    predicate(ops.isinf_p, np.isinf),
-    predicate(ops.isnan_p, np.isnan),
-    predicate(ops.signbit_p, np.signbit, (*INTEGER, *HALF)),
-    bitwise(ops.and_p, np.bitwise_and),
-    bitwise(ops.or_p, np.bitwise_or),
-    bitwise(ops.xor_p, np.bitwise_xor),
-    bitwise(ops.shift_left_p, np.left_shift, INTEGER),
-    bitwise(ops.shift_right_p, np.right_shift, INTEGER),
-    bitwise(ops.gcd_p, np.gcd, INTEGER),
-    bitwise(ops.lcm_p, np.lcm, INTEGER),
-    unary(ops.not_p, np.invert, BITS, INTEGRAL, order=0, jax="numpy.invert"),
+    predicate(logic.logical_not_p, np.logical_not),
+    predicate(logic.isfinite_p, np.isfinite),
+    predicate(logic.isinf_p, np.isinf),
+    predicate(logic.isnan_p, np.isnan),
+    predicate(logic.signbit_p, np.signbit, (*INTEGER, *HALF)),
+    bitwise(logic.and_p, np.bitwise_and),
+    bitwise(logic.or_p, np.bitwise_or),
+    bitwise(logic.xor_p, np.bitwise_xor),
+    bitwise(logic.shift_left_p, np.left_shift, INTEGER),
+    bitwise(logic.shift_right_p, np.right_shift, INTEGER),
+    bitwise(logic.gcd_p, np.gcd, INTEGER),
+    bitwise(logic.lcm_p, np.lcm, INTEGER),
+    unary(logic.not_p, np.invert, BITS, INTEGRAL, order=0, jax="numpy.invert"),
     unary(
-        ops.population_count_p,
+        logic.population_count_p,
         np.bitwise_count,
         BITS,
         INTEGER,

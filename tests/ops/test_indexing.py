@@ -15,7 +15,8 @@ from fxad.errors import (
     TracerIntegerConversionError,
 )
 from fxad.ops.base import reduce_sum
-from fxad.ops.elementwise import gt, mul
+from fxad.ops.elementwise import mul
+from fxad.ops.logic import gt
 from fxad.transforms.linearize import grad, vjp
 from fxad.transforms.vmap import vmap
 from tests.ops.checks import check_op, check_vmap
