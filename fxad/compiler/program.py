@@ -133,7 +133,9 @@ _NO_VIEWS = frozenset({dot_general_p, reduce_sum_p})
 
 def _callable(eqn: Eqn, xp: Any, reusable: set[Any]) -> Callable[..., Any]:
     primitive: Primitive = eqn.primitive
-    if eqn.invars and all(v.aval.weak_type or isinstance(v, Literal) for v in eqn.invars):
+    on_host = xp is EvalTrace.namespace
+    numbers = [v.aval.weak_type or (on_host and isinstance(v, Literal)) for v in eqn.invars]
+    if numbers and all(numbers):
         # Numbers alone: the ground's own rules keep Python's weak, or make NumPy's of them.
         return lambda *args: EVAL.process(primitive, args, eqn.params)
     if primitive.ufunc is not None and eqn.outvars[0].aval.dtype.char in "fd":
@@ -142,7 +144,7 @@ def _callable(eqn: Eqn, xp: Any, reusable: set[Any]) -> Callable[..., Any]:
         for i, v in enumerate(eqn.invars):
             if v in reusable and v.aval.shape == out.shape and v.aval.dtype == out.dtype:
                 return functools.partial(_into, ufunc, i)
-        if xp is EvalTrace.namespace and out.size * out.dtype.itemsize >= EvalTrace.large:
+        if on_host and out.size * out.dtype.itemsize >= EvalTrace.large:
             return lambda *args: EVAL.process(primitive, args, eqn.params)
     return functools.partial(primitive.impl, xp, **eqn.params)
 

@@ -31,8 +31,13 @@ def load_fake() -> Any:
 
 
 fake = load_fake()
-# A mask makes shapes depend on values; ``device_put`` is there to move them.
-ELSEWHERE = {"device_put", "getitem_mask"}
+ELSEWHERE = {
+    "device_put": "moves arrays",
+    "getitem_mask": "its shapes depend on values",
+    "custom_jvp": "its function multiplies by an array on the host, which CuPy refuses too",
+    "custom_vjp": "as custom_jvp",
+    "jvp_of_custom_vjp": "as custom_jvp",
+}
 
 
 def infos() -> list[OpInfo]:
