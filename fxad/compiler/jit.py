@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -15,7 +16,7 @@ import fxad.tree as tree
 from fxad.backends.pool import pool
 from fxad.compiler.program import run
 from fxad.control.call import bind_call, call_primitive
-from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, describe
+from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, describe, weak_dtype
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import error
 from fxad.core.staging import JaxprTrace, hoist, stage
@@ -39,9 +40,40 @@ class _Traced:
 
 
 class _Cache(dict[Any, _Traced]):
-    """The traced programs of one jitted function."""
+    """The traced programs of one function, whose static arguments were named in one way."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+#: By function, so that ``jit(f)`` written anew, in a loop say, does not trace anew.
+_caches_of: weakref.WeakKeyDictionary[Any, dict[Any, _Cache]] = weakref.WeakKeyDictionary()
+
+
+def _cache_of(fun: Callable[..., Any], statics: _Chosen) -> _Cache:
+    # Other callables may compare equal, or go at once as bound methods do: each has its own.
+    shared = isinstance(fun, types.FunctionType)
+    caches = _caches_of.setdefault(fun, {}) if shared else {}
+    cache = caches.setdefault((statics.numbers, statics.names), _Cache())
+    _all_caches.add(cache)
+    return cache
+
+
+def _check_jittable(fun: Any) -> None:
+    if isinstance(fun, staticmethod):
+        raise error(
+            ArgumentTypeError,
+            "jit",
+            "got a staticmethod, wanted a function",
+            "Write @staticmethod above @fxad.jit.",
+        )
+    check_callable("jit", fun)
+    if inspect.isgeneratorfunction(fun):
+        raise error(
+            ArgumentTypeError,
+            "jit",
+            "got a generator function, wanted a function that returns arrays",
+            "Return a tuple or a list.",
+        )
 
 
 def clear_caches() -> None:
@@ -86,49 +118,82 @@ def _as_tuple(value: Any, kind: type) -> tuple[Any, ...]:
     return (value,) if isinstance(value, kind) else tuple(value)
 
 
-def _named_parameters(fun: Callable[..., Any]) -> list[str] | None:
-    """The names of the positional parameters, where the signature can be read."""
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _parameters(fun: Callable[..., Any]) -> list[inspect.Parameter] | None:
+    """The parameters of a function, where its signature can be read."""
     try:
-        parameters = inspect.signature(fun).parameters.values()
+        return list(inspect.signature(fun).parameters.values())
     except (TypeError, ValueError):
         return None
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [p.name for p in parameters if p.kind in kinds]
 
 
-class _Statics:
-    """Which arguments are static, by position and by name."""
+class _Chosen:
+    """Arguments that the caller of ``jit`` singles out (``static``, ``donate``), both ways."""
 
-    def __init__(self, fun: Callable[..., Any], argnums: Any, argnames: Any) -> None:
+    def __init__(self, kind: str, fun: Callable[..., Any], argnums: Any, argnames: Any) -> None:
+        self.kind = kind
         numbers, names = list(_as_tuple(argnums, int)), list(_as_tuple(argnames, str))
-        parameters = _named_parameters(fun)
-        self._check(fun, numbers, names)
-        if parameters is not None:
-            # Either one implies the other, as a caller may pass the argument both ways.
-            numbers += [parameters.index(n) for n in names if n in parameters]
-            names += [parameters[n] for n in numbers if -len(parameters) <= n < len(parameters)]
+        parameters = _parameters(fun)
+        self._check(parameters, numbers, names)
+        positional = [p.name for p in parameters or () if p.kind in _POSITIONAL]
+        # Given alone, either one implies the other: a caller may pass the argument both ways.
+        if argnums is None:
+            numbers += [positional.index(n) for n in names if n in positional]
+        if argnames is None:
+            count = len(positional)
+            names += [positional[n] for n in numbers if -count <= n < count]
         self.numbers, self.names = tuple(dict.fromkeys(numbers)), frozenset(names)
 
-    def _check(self, fun: Callable[..., Any], numbers: list[Any], names: list[Any]) -> None:
+    def _check(
+        self, parameters: list[inspect.Parameter] | None, numbers: list[Any], names: list[Any]
+    ) -> None:
         if not all(isinstance(n, int | np.integer) for n in numbers):
-            raise error(
-                ArgumentTypeError, "jit", f"got static_argnums={numbers!r}, wanted integers"
-            )
+            self._refuse(ArgumentTypeError, f"argnums={numbers!r}, wanted integers")
         if not all(isinstance(n, str) for n in names):
-            raise error(
-                ArgumentTypeError, "jit", f"got static_argnames={names!r}, wanted strings"
-            )
-        parameters = inspect.signature(fun).parameters if _named_parameters(fun) else None
-        if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            self._refuse(ArgumentTypeError, f"argnames={names!r}, wanted strings")
+        if parameters is None:
             return
+        listed = [p.name for p in parameters]
+        count = sum(p.kind in _POSITIONAL for p in parameters)
+        if not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+            for n in numbers:
+                if not -count <= n < count:
+                    self._refuse(
+                        ArgumentValueError, f"argnums={n} for a function of the parameters {listed}"
+                    )
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        unnamed = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
         for name in names:
-            if name not in parameters:
-                raise error(
+            if name in unnamed or not (open_ended or name in listed):
+                self._refuse(
                     ArgumentValueError,
-                    "jit",
-                    f"got static_argnames={name!r} for a function with the parameters "
-                    f"{list(parameters)}",
+                    f"argnames={name!r} for a function of the parameters {listed}"
+                    + (", where it is positional-only" if name in unnamed else ""),
                 )
+
+    def _refuse(self, kind: type[Exception], problem: str) -> NoReturn:
+        raise error(kind, "jit", f"got {self.kind}_{problem}")
+
+    def check_apart(self, other: _Chosen) -> None:
+        """Refuses an argument that both name."""
+        both = {*self.numbers, *self.names} & {*other.numbers, *other.names}
+        if both:
+            listed = ", ".join(sorted(map(repr, both)))
+            raise error(
+                ArgumentValueError,
+                "jit",
+                f"got an argument that is both {self.kind} and {other.kind}d ({listed}), "
+                "wanted one or the other: a static argument is no array",
+            )
+
+    def others(self, operands: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The operands that are not leaves of the arguments singled out."""
+        chosen = [args[n] for n in self.numbers if -len(args) <= n < len(args)]
+        chosen += [kwargs[n] for n in self.names if n in kwargs]
+        given = {id(x) for x in tree.leaves(chosen)}
+        return [x for x in operands if id(x) not in given]
 
     def split(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -164,13 +229,14 @@ def jit(
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Sequence[str] | None = None,
     donate_argnums: int | Sequence[int] | None = None,
+    donate_argnames: str | Sequence[str] | None = None,
     inline: bool = False,
 ) -> Callable[..., Any]:
     """A function that is traced once for each signature and runs as a program from then on.
 
     The signature is the structure of the arguments, their shapes and dtypes, the values of static
-    arguments, and the settings. The function must be pure: what it closes over is read when it is
-    traced.
+    arguments, and the settings; ``jit`` of the same function again knows what was traced before.
+    The function must be pure: what it closes over is read when it is traced.
 
     Args:
       fun: the function; its arguments and result are pytrees of arrays or numbers. Without it,
@@ -180,6 +246,7 @@ def jit(
       static_argnames: names of such arguments.
       donate_argnums: positions of arguments whose arrays the caller gives away: outputs may be
         those very arrays.
+      donate_argnames: names of such arguments.
       inline: under an enclosing ``jit``, write the function's own operations, not a call.
 
     Returns:
@@ -187,7 +254,8 @@ def jit(
 
     Raises:
       ConcretizationTypeError: the function needs the value of an argument that is traced.
-      ArgumentValueError: a static argument cannot be hashed.
+      ArgumentValueError: a static argument cannot be hashed, or the function has no argument of
+        that position or name.
       ArgumentTypeError: an argument or an output is not an array.
 
     Example:
@@ -206,13 +274,15 @@ def jit(
             static_argnums=static_argnums,
             static_argnames=static_argnames,
             donate_argnums=donate_argnums,
+            donate_argnames=donate_argnames,
             inline=inline,
         )
-    check_callable("jit", fun)
-    statics = _Statics(fun, static_argnums, static_argnames)
-    donated = _as_tuple(donate_argnums, int)
-    cache = _Cache()
-    _all_caches.add(cache)
+    _check_jittable(fun)
+    statics = _Chosen("static", fun, static_argnums, static_argnames)
+    donated = _Chosen("donate", fun, donate_argnums, donate_argnames)
+    statics.check_apart(donated)
+    gives_away = bool(donated.numbers or donated.names)
+    cache = _cache_of(fun, statics)
     name = getattr(fun, "__name__", "function")
 
     @functools.wraps(fun)
@@ -238,7 +308,7 @@ def jit(
             outs = bind_call(jit_p, traced.closed, operands, name)
         if trace is not EVAL:
             return tree.unflatten(traced.out_structure, outs)
-        kept = operands if not donated else _not_donated(operands, args, donated)
+        kept = donated.others(operands, args, kwargs) if gives_away else operands
         return tree.unflatten(traced.out_structure, own(outs, kept))
 
     jitted.clear_cache = cache.clear  # type: ignore[attr-defined]
@@ -251,23 +321,25 @@ def _signature(
     avals = [
         (x.shape, x.dtype) if type(x) is np.ndarray else _leaf_signature(x) for x in leaves
     ]
-    if trace is EVAL and not fixed and not fixed_names:
+    axes = () if trace is EVAL else tuple(axis_sizes(trace).items())
+    if not (axes or fixed or fixed_names):
         return (structure, *avals, config.trace_key())
-    axes = tuple(axis_sizes(trace).items())
     statics = (_typed(fixed.items()), _typed(sorted(fixed_names.items())))
     return (structure, *avals, config.trace_key(), axes, statics)
+
+
+_WEAK = {"i": int, "f": float, "c": complex}
 
 
 def _leaf_signature(x: Any) -> Any:
     if type(x) in PYTHON_SCALARS:
         return type(x)
     aval = aval_of(x)
-    return (aval.shape, aval.dtype, True) if aval.weak_type else (aval.shape, aval.dtype)
-
-
-def _not_donated(operands: list[Any], args: tuple[Any, ...], donated: Sequence[int]) -> list[Any]:
-    given = {id(x) for n in donated if -len(args) <= n < len(args) for x in tree.leaves(args[n])}
-    return [x for x in operands if id(x) not in given]
+    if not aval.weak_type:
+        return aval.shape, aval.dtype
+    kind = _WEAK[aval.dtype.kind]
+    # As the number that it comes from, as a rule: both are traced alike.
+    return kind if aval == ShapedArray((), weak_dtype(kind), True) else aval
 
 
 def make_jaxpr(
@@ -295,7 +367,7 @@ def make_jaxpr(
         in (c,) }
     """
     check_callable("make_jaxpr", fun)
-    statics = _Statics(fun, static_argnums, None)
+    statics = _Chosen("static", fun, static_argnums, None)
 
     @functools.wraps(fun)
     def jaxpr_of(*args: Any, **kwargs: Any) -> Any:
@@ -338,7 +410,14 @@ class ShapeDtypeStruct:
     def __init__(self, shape: Iterable[int], dtype: Any) -> None:
         if dtype is None:
             raise error(ArgumentTypeError, "ShapeDtypeStruct", "got dtype=None, wanted a dtype")
-        self.shape, self.dtype = tuple(shape), np.dtype(dtype)
+        lengths = tuple(shape)
+        if not all(isinstance(n, int | np.integer) and n >= 0 for n in lengths):
+            raise error(
+                ArgumentValueError,
+                "ShapeDtypeStruct",
+                f"got shape={lengths}, wanted lengths of at least 0",
+            )
+        self.shape, self.dtype = tuple(map(int, lengths)), np.dtype(dtype)
 
     @property
     def ndim(self) -> int:
