@@ -82,7 +82,7 @@ class OpInfo:
       elementwise: whether broadcasting and promotion are its own.
       keeps_precision: False for casts.
       vectorizes: False for shapes that depend on values, which ``jit`` and ``vmap`` refuse.
-      jax: its name in JAX, where the parity tests look for it.
+      jax: its name in JAX, or a function from the module to it, for the parity tests.
       errors: calls that must fail.
     """
 
@@ -98,7 +98,7 @@ class OpInfo:
     elementwise: bool = False
     vectorizes: bool = True
     keeps_precision: bool = True
-    jax: str | None = None
+    jax: str | Callable[[Any], Callable[..., Any]] | None = None
     errors: Callable[[], Iterable[ErrorInput]] = tuple
 
     def __str__(self) -> str:

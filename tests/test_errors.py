@@ -82,8 +82,8 @@ CASES = [
          "Convert the argument to a complex dtype, or drop holomorphic."),
     Case("grad of a call", lambda: fxad.grad(3.0), errors.ArgumentTypeError, "grad", "float64[]",
          "a function", "fxad.grad(f)(x)."),
-    Case("argnums", lambda: fxad.grad(lambda x: x, argnums=1)(1.0), errors.ArgumentValueError,
-         "grad", "argnums=1 for a call with 1 positional", "", "pass it by position.", ValueError),
+    Case("argnums", lambda: fxad.grad(lambda x: x, argnums=1)(1.0), errors.ArgumentTypeError,
+         "grad", "argnums=1 for a call with 1 positional", "", "pass it by position."),
     Case("argnums of strings", lambda: fxad.grad(lambda x: x, argnums="x")(1.0),
          errors.ArgumentTypeError, "grad", "argnums='x'", "an integer or a tuple", "argnums=0"),
     Case("no aux", lambda: fxad.grad(lambda x: x, has_aux=True)(1.0), errors.ArgumentTypeError,
@@ -214,8 +214,8 @@ CASES = [
         }.items()
     ),
     # Devices
-    Case("unknown device", lambda: fxad.device_put(X, "cuda:99"), errors.DeviceError, "device",
-         "cuda:99", "", "", ValueError),
+    Case("unknown device", lambda: fxad.device_put(X, "cpu:99"), errors.DeviceError, "device",
+         "cpu:99", "", "", ValueError),
 ]  # fmt: skip
 
 

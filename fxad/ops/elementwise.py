@@ -248,17 +248,20 @@ log1p_p: Primitive = unary(
 )
 
 
-def _softmax_of_two(x: Any, out: Any, exponential: Any) -> Any:
-    """``exp(x - out)``, and 1/2 or 1 where both are the same infinity."""
-    return exponential(select(eq(x, out), zeros_like(out), sub(x, out)))
+def _share_of_two(x: Any, y: Any, out: Any, exponential: Any) -> Any:
+    """``exp(x - out)``; where ``x`` is ``out``, an infinity, 1, and 1/2 where ``y`` is it too."""
+    x, y = convert(x, dtype_of(out)), convert(y, dtype_of(out))
+    same = eq(x, out)
+    share = exponential(sub(select(same, 0, x), select(same, 0, out)))
+    return select(logical_and(same, eq(y, out)), 0.5, share)
 
 
 logaddexp_p: Primitive = elementwise(
     "logaddexp",
     impl=lambda xp, x, y: xp.logaddexp(x, y),
     partials=(
-        lambda out, x, _y: _softmax_of_two(x, out, exp),
-        lambda out, _x, y: _softmax_of_two(y, out, exp),
+        lambda out, x, y: _share_of_two(x, y, out, exp),
+        lambda out, x, y: _share_of_two(y, x, out, exp),
     ),
     scalar="logaddexp",
     ufunc=np.logaddexp,
@@ -268,8 +271,8 @@ logaddexp2_p: Primitive = elementwise(
     "logaddexp2",
     impl=lambda xp, x, y: xp.logaddexp2(x, y),
     partials=(
-        lambda out, x, _y: _softmax_of_two(x, out, exp2),
-        lambda out, _x, y: _softmax_of_two(y, out, exp2),
+        lambda out, x, y: _share_of_two(x, y, out, exp2),
+        lambda out, x, y: _share_of_two(y, x, out, exp2),
     ),
     scalar="logaddexp2",
     flops=40,

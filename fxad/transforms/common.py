@@ -140,7 +140,7 @@ def normalize_argnums(
             )
         if not -count <= n < count:
             raise error(
-                ArgumentValueError,
+                ArgumentTypeError,
                 transformation,
                 f"got argnums={argnums!r} for a call with {count} positional arguments",
                 "Only positional arguments can be differentiated: pass it by position.",

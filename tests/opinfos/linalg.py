@@ -346,7 +346,6 @@ TABLE = (
         decompositions.eigvalsh,
         np.linalg.eigvalsh,
         of([(3, 3), (2, 2, 2)], hermitian),
-        jax="numpy.linalg.eigvalsh",
         errors=square_only("eigvalsh"),
     ),
     linalg("svd", svd_function, _svd_reference, of(TALL_AND_WIDE), decompositions.svd_p),

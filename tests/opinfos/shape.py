@@ -94,7 +94,6 @@ LINEAR = (
         (base.convert_element_type_p,),
         keeps_precision=False,
         linear=(0,),
-        jax="lax.convert_element_type",
     ),
     OpInfo(
         "add_any",
@@ -211,7 +210,9 @@ LINEAR = (
         EVERY,
         (ops.slice_p,),
         linear=(0,),
-        jax="lax.slice",
+        jax=lambda jax: (
+            lambda x, start, limit, strides=None: jax.lax.slice(x, start, limit, strides)
+        ),
         errors=refused(
             ((M,), {"start": (0, 0), "limit": (3, 3)}, ArgumentValueError, r"\[slice\].*\(2, 3\)")
         ),
@@ -409,7 +410,6 @@ AS_THEY_ARE = (
         ("float64", "int64"),
         (identity.bitcast_convert_type_p,),
         order=0,
-        jax="lax.bitcast_convert_type",
     ),
     OpInfo(
         "optimization_barrier",
