@@ -7,8 +7,10 @@ from typing import Any
 
 import fxad.tree as tree
 from fxad.core.aval import aval_of
+from fxad.core.jaxpr import ClosedJaxpr, Jaxpr
 from fxad.core.source import error
-from fxad.core.staging import hoist, stage
+from fxad.core.staging import stage
+from fxad.core.trace import Tracer
 from fxad.errors import (
     StructureError,
 )
@@ -16,7 +18,7 @@ from fxad.transforms.common import flatten_outputs
 
 
 def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, list[Any]]:
-    """A function that closes over nothing that is traced, and the values it closed over.
+    """A function that closes over nothing that is traced, and the traced values it closed over.
 
     Args:
       fun: a function, which may close over values of an enclosing transformation.
@@ -43,7 +45,8 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, l
         out_structures.append(out_structure)
         return outs
 
-    closed, consts = hoist(stage(flat, [aval_of(x) for x in leaves], "closure_convert"))
+    staged = stage(flat, [aval_of(x) for x in leaves], "closure_convert")
+    closed, consts = _hoist_tracers(staged)
 
     def converted(*args: Any) -> Any:
         count = len(args) - len(consts)
@@ -57,3 +60,13 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, l
         return tree.unflatten(out_structures[0], closed(*args[count:], *inner))
 
     return converted, consts
+
+
+def _hoist_tracers(closed: ClosedJaxpr) -> tuple[ClosedJaxpr, list[Any]]:
+    """Turns constants that are tracers into leading arguments; the others stay constants."""
+    jaxpr, pairs = closed.jaxpr, list(zip(closed.jaxpr.constvars, closed.consts, strict=True))
+    traced = [(v, c) for v, c in pairs if isinstance(c, Tracer)]
+    fixed = [(v, c) for v, c in pairs if not isinstance(c, Tracer)]
+    arguments = (*(v for v, _ in traced), *jaxpr.invars)
+    opened = Jaxpr([v for v, _ in fixed], arguments, jaxpr.eqns, jaxpr.outvars)
+    return ClosedJaxpr(opened, [c for _, c in fixed]), [c for _, c in traced]

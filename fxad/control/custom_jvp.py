@@ -15,6 +15,7 @@ from fxad.control.custom import (
     Flat,
     abstract_of_function,
     all_front,
+    apply_to_tangents,
     closed_over,
     cost_of_function,
     ruled,
@@ -32,7 +33,7 @@ from fxad.errors import (
 from fxad.ops.base import convert, zeros_like
 from fxad.transforms.common import check_callable, flatten_outputs
 from fxad.transforms.jvp import instantiate
-from fxad.transforms.vmap import batch_flat
+from fxad.transforms.vmap import batch_function
 
 
 def _jvp_of_custom_jvp(
@@ -46,7 +47,7 @@ def _batch_of_custom_jvp(
     size: Any, args: Sequence[Any], dims: Sequence[Any], *, fun: Flat, rule: Any, name: str
 ) -> tuple[list[Any], list[int]]:
     def batched_fun(*values: Any) -> list[Any]:
-        return all_front(size, *batch_flat(fun, size, values, dims))
+        return all_front(size, *batch_function(fun, size, values, dims))
 
     def batched_rule(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
         count, there = len(primals), [t is not None for t in tangents]
@@ -58,7 +59,7 @@ def _batch_of_custom_jvp(
             return [*outs, *(t for t in out_tangents if t is not None)]
 
         values, axes = [*primals, *compress(tangents, there)], [*dims, *compress(dims, there)]
-        both = all_front(size, *batch_flat(flat, size, values, axes))
+        both = all_front(size, *batch_function(flat, size, values, axes))
         given = iter(both[len(kinds[-1]) :])
         return both[: len(kinds[-1])], [None if none else next(given) for none in kinds[-1]]
 
@@ -87,6 +88,7 @@ custom_jvp_p = Primitive(
     abstract=abstract_of_function,
     impl=run_function,
     jvp=_jvp_of_custom_jvp,
+    split=apply_to_tangents,
     batch=_batch_of_custom_jvp,
     cost=cost_of_function,
     multiple_results=True,

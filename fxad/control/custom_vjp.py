@@ -13,6 +13,7 @@ from fxad.control.custom import (
     Flat,
     abstract_of_function,
     all_front,
+    apply_to_tangents,
     cost_of_function,
     ruled,
     run_function,
@@ -30,7 +31,7 @@ from fxad.ops.base import convert, reduce_sum, shape_of
 from fxad.transforms.common import check_callable, flatten_outputs
 from fxad.transforms.jvp import instantiate, jvp_flat
 from fxad.transforms.tape import TapeTrace, backward
-from fxad.transforms.vmap import batch_flat
+from fxad.transforms.vmap import batch_function
 
 
 def _jvp_of_custom_vjp(
@@ -64,7 +65,7 @@ def _batch_of_custom_vjp(
     residual_dims: list[list[int | None]] = []
 
     def batched_fun(*values: Any) -> list[Any]:
-        return all_front(size, *batch_flat(fun, size, values, dims))
+        return all_front(size, *batch_function(fun, size, values, dims))
 
     def batched_fwd(*values: Any) -> tuple[list[Any], list[Any]]:
         counts: list[int] = []
@@ -74,7 +75,7 @@ def _batch_of_custom_vjp(
             counts.append(len(outs))
             return [*outs, *residuals]
 
-        both, both_dims = batch_flat(flat, size, values, dims)
+        both, both_dims = batch_function(flat, size, values, dims)
         residual_dims.append(both_dims[counts[-1] :])
         outs = all_front(size, both[: counts[-1]], both_dims[: counts[-1]])
         return outs, both[counts[-1] :]
@@ -88,7 +89,7 @@ def _batch_of_custom_vjp(
             return [ct for ct in pulled if ct is not None]
 
         in_dims = [*residual_dims[-1], *(0 for _ in cts)]
-        pulled = iter(all_front(size, *batch_flat(flat, size, [*residuals, *cts], in_dims)))
+        pulled = iter(all_front(size, *batch_function(flat, size, [*residuals, *cts], in_dims)))
         full = [next(pulled) if there else None for there in present]
         return [_match_dim(ct, dim) for ct, dim in zip(full, dims, strict=True)]
 
@@ -124,6 +125,7 @@ custom_vjp_p = Primitive(
     abstract=abstract_of_function,
     impl=run_function,
     jvp=_jvp_of_custom_vjp,
+    split=apply_to_tangents,
     batch=_batch_of_custom_vjp,
     cost=cost_of_function,
     multiple_results=True,
@@ -211,7 +213,7 @@ def _batch_linear(
             return [ct for ct in pulled if ct is not None]
 
         in_dims = [*residual_dims, *(0 for _ in cts)]
-        pulled = iter(all_front(size, *batch_flat(flat, size, [*values, *cts], in_dims)))
+        pulled = iter(all_front(size, *batch_function(flat, size, [*values, *cts], in_dims)))
         return [next(pulled) if there else None for there in present]
 
     avals = tuple(ShapedArray((int(size), *a.shape), a.dtype) for a in out_avals)

@@ -26,8 +26,8 @@ class Primitive:
         for zero or for operands that are not linear; ``is_linear(arg)`` tells which ones are.
       batch: ``batch(size, args, dims, **params) -> (out, out_dim)``; a dim of ``None`` is no batch.
       linearize: as ``jvp``, for primitives which carry jaxprs: tangents are to be recorded.
-      split: ``split(args, linear, **params) -> out``: for primitives which carry jaxprs of which
-        only a part is linear in the operands that ``linear`` marks: binds the two parts apart.
+      split: ``split(args, linear, **params) -> out``: for primitives which carry programs of which
+        only a part is linear in the operands that ``linear`` marks: binds the parts apart.
       stage: ``stage(trace, args, params) -> out``: for primitives that carry Python functions.
       cost: ``cost(avals, params) -> (flops, bytes)``.
       ufunc: the NumPy ufunc from floats to floats of one dtype that ``impl`` comes to, if any:

@@ -246,10 +246,10 @@ class TapeTrace(Trace):
                 active = True
         if not active:
             return self.parent.process(primitive, args, params)  # type: ignore[union-attr]
+        if primitive.split is not None and not params.get("linear"):
+            return primitive.split(args, [isinstance(a, Node) for a in operands], **params)
         if primitive.transpose is None:
             raise nonlinear(primitive.name)
-        if primitive.split is not None and not params["linear"]:
-            return primitive.split(args, [isinstance(a, Node) for a in operands], **params)
         aval = primitive.abstract(*map(aval_of, args), **params)
         node = Applied(aval, primitive, tuple(operands), params)
         if not primitive.multiple_results:
@@ -398,7 +398,8 @@ class LinearizeTrace(Trace):
     ) -> Any:
         rule = primitive.linearize or primitive.jvp
         if rule is None:
-            return self.parent.process(primitive, tuple(primals), params)  # type: ignore[union-attr]
+            parent: Any = self.parent
+            return parent.process(primitive, tuple(primals), params)
         tangents = [None if n is None else TapeTracer(self.tape, n) for n in nodes]
         out, tangent = under(self.tape, rule, primals, tangents, **params)
         if not primitive.multiple_results:

@@ -10,7 +10,7 @@ import numpy as np
 
 import fxad.tree as tree
 import fxad.tree_util as tree_util
-from fxad.core.aval import ShapedArray, aval_of
+from fxad.core.aval import ShapedArray, aval_of, is_value
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
@@ -23,7 +23,13 @@ from fxad.core.trace import (
     under,
     within,
 )
-from fxad.errors import ArgumentTypeError, ArgumentValueError, AxisNameError, ShapeError
+from fxad.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    AxisNameError,
+    ShapeError,
+    UnexpectedTracerError,
+)
 from fxad.ops.base import moveaxis, shape_of, to_front
 from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs, own
 
@@ -52,14 +58,15 @@ register_tracer(BatchTracer)
 
 
 class AxisSize(int):
-    """The size of a batch, which knows the name of its axis."""
+    """The size of a batch, which knows the name of its axis and the trace that asks."""
 
     name: Any
+    trace: BatchTrace | None
 
-    def __new__(cls, size: int, name: Any = None) -> AxisSize:
+    def __new__(cls, size: int, name: Any = None, trace: BatchTrace | None = None) -> AxisSize:
         """A size with a name."""
         self = super().__new__(cls, size)
-        self.name = name
+        self.name, self.trace = name, trace
         return self
 
 
@@ -71,7 +78,7 @@ class BatchTrace(Trace):
 
     def __init__(self, parent: Trace, size: int, axis_name: Any = None) -> None:
         super().__init__(parent)
-        self.size = AxisSize(size, axis_name)
+        self.size = AxisSize(size, axis_name, self)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Interprets one application of a primitive."""
@@ -83,7 +90,13 @@ class BatchTrace(Trace):
                 active = True
         parent: Any = self.parent
         if not active:
-            return parent.process(primitive, args, params)
+            if primitive.stage is None:
+                return parent.process(primitive, args, params)
+            try:
+                return parent.process(primitive, args, params)
+            except UnexpectedTracerError:
+                # A Python function that closes over batched values: it is batched by them alone.
+                pass
         out, dim = under(parent, primitive.batch, self.size, values, dims, **params)
         if not primitive.multiple_results:
             return out if dim is None else BatchTracer(self, out, dim)
@@ -141,6 +154,31 @@ def batch_flat(
     return [y for y, _ in outs], [d for _, d in outs]
 
 
+def batch_function(
+    fun: Callable[..., Sequence[Any]],
+    size: int,
+    values: Sequence[Any],
+    dims: Sequence[int | None],
+) -> tuple[list[Any], list[int | None]]:
+    """As ``batch_flat``, of a user's function, which may close over values of the same batch.
+
+    While its ``vmap`` lives, the function runs under that very trace, put on top of the current
+    one: so its own tracers are at home there.
+    """
+    trace = getattr(size, "trace", None)
+    if trace is None or not trace.alive or trace in current_trace().ancestors():
+        return batch_flat(fun, size, values, dims)
+    parent, trace.parent = trace.parent, current_trace()
+    try:
+        args = [
+            x if d is None else BatchTracer(trace, x, d) for x, d in zip(values, dims, strict=True)
+        ]
+        outs = [trace.split(y) for y in under(trace, fun, *args)]
+    finally:
+        trace.parent = parent
+    return [y for y, _ in outs], [d for _, d in outs]
+
+
 def batch_jaxpr(
     closed: ClosedJaxpr, size: int, dims: Sequence[int | None], out_batched: Any = None
 ) -> tuple[ClosedJaxpr, list[int | None]]:
@@ -183,8 +221,8 @@ def vmap(
       fun: the function of one example; its arguments and result are pytrees of arrays.
       in_axes: the axis of each positional argument to map over: an integer (negative counts from
         the end), None for an argument that every example shares, or a tuple or list with an entry
-        for each argument, each of them a pytree prefix of its argument. Keyword arguments are
-        mapped over axis 0.
+        for each argument, each of them a pytree prefix of its argument. Under None an argument
+        may be anything. Keyword arguments are mapped over axis 0.
       out_axes: where the batch axis stands in the outputs: an integer, None for outputs that are
         the same for every example, or a pytree prefix of the output.
       axis_name: a name for the axis, for collectives such as ``lax.psum``.
@@ -208,8 +246,18 @@ def vmap(
 
     @functools.wraps(fun)
     def batched(*args: Any, **kwargs: Any) -> Any:
-        leaves, structure = flatten_inputs("vmap", (args, kwargs))
-        dims = _argument_dims(in_axes, args, structure, leaves)
+        leaves, structure = tree.flatten((args, kwargs))
+        axes = _argument_axes(in_axes, args, structure)
+        # What is not mapped over may be anything: it is handed to the function as it is.
+        arrays = [
+            0 if axis is None and not is_value(x) else x
+            for axis, x in zip(axes, leaves, strict=True)
+        ]
+        flatten_inputs("vmap", tree.unflatten(structure, arrays))
+        dims = [
+            None if axis is None else _normalize(axis, x, i)
+            for i, (axis, x) in enumerate(zip(axes, leaves, strict=True))
+        ]
         size = _batch_size(leaves, dims, axis_size, (args, kwargs))
         trace = BatchTrace(current_trace(), size, axis_name)
         tracers = [
@@ -246,9 +294,8 @@ def _is_axis(axis: Any) -> bool:
     return isinstance(axis, int | np.integer) and not isinstance(axis, bool)
 
 
-def _argument_dims(
-    in_axes: Any, args: Any, structure: Any, leaves: Sequence[Any]
-) -> list[int | None]:
+def _argument_axes(in_axes: Any, args: Any, structure: Any) -> list[int | None]:
+    """The axis of each leaf of the arguments, as the caller gave it."""
     if isinstance(in_axes, tuple | list):
         if len(in_axes) != len(args):
             raise error(
@@ -259,11 +306,7 @@ def _argument_dims(
                 "Give one entry for each positional argument, None for those not mapped over.",
             )
         in_axes = tuple(in_axes)
-    axes = tree.flatten_axes("[vmap] in_axes", structure, (in_axes, 0))
-    return [
-        None if axis is None else _normalize(axis, x, i)
-        for i, (axis, x) in enumerate(zip(axes, leaves, strict=True))
-    ]
+    return tree.flatten_axes("[vmap] in_axes", structure, (in_axes, 0))
 
 
 def _normalize(axis: int, x: Any, position: int) -> int:

@@ -1,0 +1,189 @@
+"""``custom_jvp``: when the rule is used, what it is given, what it may close over."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import fxad
+from fxad import lax
+from fxad.errors import ArgumentTypeError, NonDifferentiableError, StructureError
+
+
+def doubled_sine():
+    """The sine, whose derivative claims to be twice the cosine: so that the rule is seen."""
+    f = fxad.custom_jvp(fxad.numpy.sin)
+    f.defjvp(lambda primals, tangents: (f(*primals), 2.0 * fxad.numpy.cos(*primals) * tangents[0]))
+    return f
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, fxad.jit, fxad.checkpoint], ids=["", "jit", "remat"])
+def test_the_rule_is_used_in_every_mode(wrap):
+    f, x = wrap(doubled_sine()), 0.5
+    wanted = 2.0 * np.cos(x)
+    assert f(x) == np.sin(x)
+    assert fxad.grad(f)(x) == wanted
+    assert fxad.jvp(f, (x,), (1.0,)) == (np.sin(x), wanted)
+    assert fxad.linearize(f, x)[1](1.0) == wanted
+    assert fxad.jacfwd(f)(x) == fxad.jacrev(f)(x) == wanted
+    rows = np.arange(3.0)
+    np.testing.assert_array_equal(fxad.vmap(f)(rows), np.sin(rows))
+    np.testing.assert_array_equal(fxad.vmap(fxad.grad(f))(rows), 2.0 * np.cos(rows))
+    np.testing.assert_array_equal(
+        fxad.grad(lambda x: fxad.vmap(f)(x).sum())(rows), 2.0 * np.cos(rows)
+    )
+    assert fxad.grad(fxad.grad(f))(x) == -2.0 * np.sin(x)
+
+
+def test_functions_with_rules_of_functions_with_rules():
+    f = doubled_sine()
+    g = fxad.custom_jvp(lambda x: f(x) * 3.0)
+    g.defjvp(lambda primals, tangents: (g(*primals), fxad.grad(f)(primals[0]) * tangents[0]))
+    assert fxad.grad(g)(0.0) == 2.0
+    assert fxad.jit(fxad.grad(g))(0.0) == 2.0
+
+
+def test_trees_in_and_out():
+    @fxad.custom_jvp
+    def f(pair, scale):
+        return {"product": pair[0] * pair[1] * scale}
+
+    @f.defjvp
+    def rule(primals, tangents):
+        (a, _), _ = primals
+        (da, _), dscale = tangents
+        return f(*primals), {"product": a * 0.0 + 10.0 * da + dscale}
+
+    out, tangent = fxad.jvp(f, ((2.0, 3.0), 4.0), ((1.0, 0.0), 0.5))
+    assert (out, tangent) == ({"product": 24.0}, {"product": 10.5})
+    assert fxad.grad(lambda p: f(p, 4.0)["product"])((2.0, 3.0)) == (10.0, 0.0)
+
+
+def test_arguments_that_are_not_differentiated():
+    @functools.partial(fxad.custom_jvp, nondiff_argnums=(0, 2))
+    def apply(f, x, name):
+        return f(x)
+
+    @apply.defjvp
+    def rule(f, name, primals, tangents):
+        assert name == "name"
+        return f(primals[0]), 5.0 * tangents[0]
+
+    assert apply(np.negative, 2.0, "name") == -2.0
+    assert fxad.grad(lambda x: apply(lambda y: y * y, x, "name"))(3.0) == 5.0
+    assert fxad.jit(fxad.grad(lambda x: apply(lambda y: y * y, x, name="name")))(3.0) == 5.0
+
+
+def test_a_batched_argument_that_is_not_differentiated():
+    f = fxad.custom_jvp(lambda x, y: x * y, nondiff_argnums=(0,))
+    f.defjvp(lambda x, primals, tangents: (f(x, *primals), 5.0 * tangents[0]))
+    ones = np.ones(2)
+    batched = lambda y: fxad.vmap(f)(np.array([2.0, 3.0]), y)  # noqa: E731
+    out, tangent = fxad.jvp(batched, (ones,), (ones,))
+    np.testing.assert_array_equal(out, [2.0, 3.0])
+    np.testing.assert_array_equal(tangent, [5.0, 5.0])
+
+
+def closes_over(x):
+    """A function with a rule, both of which close over ``x``."""
+    g = fxad.custom_jvp(lambda y: x * y)
+    g.defjvp(lambda primals, tangents: (x * primals[0], 10.0 * x * tangents[0]))
+    return g
+
+
+def test_a_rule_may_close_over_batched_values():
+    x = np.arange(3.0)
+    for derivative in (
+        lambda h: fxad.jvp(h, (2.0,), (1.0,))[1],
+        lambda h: fxad.linearize(h, 2.0)[1](1.0),
+        lambda h: fxad.jacrev(h)(2.0),
+        lambda h: fxad.jacfwd(h)(2.0),
+    ):
+        # Neither the function's argument nor its tangent has the batch, only the closure has.
+        np.testing.assert_array_equal(
+            derivative(lambda z: fxad.vmap(lambda x: closes_over(x)(z))(x)), 10.0 * x
+        )
+        np.testing.assert_array_equal(
+            derivative(lambda z: fxad.vmap(lambda x: closes_over(x)(z * x))(x)), 10.0 * x * x
+        )
+    nested = fxad.vmap(lambda a: fxad.vmap(lambda b: fxad.grad(closes_over(a * b))(1.0))(x))(x)
+    np.testing.assert_array_equal(nested, 10.0 * np.outer(x, x))
+    np.testing.assert_array_equal(
+        fxad.vmap(lambda x: fxad.grad(closes_over(x))(2.0))(x), 10.0 * x
+    )
+
+
+def test_a_rule_that_names_the_axis():
+    f = fxad.custom_jvp(lambda x: x)
+    f.defjvp(lambda primals, tangents: (primals[0], tangents[0] * lax.psum(1.0, "i")))
+    batched = fxad.vmap(f, axis_name="i")
+    np.testing.assert_array_equal(fxad.jvp(batched, (np.ones(3),), (np.ones(3),))[1], [3.0] * 3)
+
+
+def test_a_rule_may_apply_the_function_to_tangents():
+    """Where it is linear: what it does to them is transposed."""
+    f = fxad.custom_jvp(lambda x, y: x / y)
+    f.defjvp(lambda primals, tangents: (f(*primals), f(tangents[0], primals[1])))
+    for wrap in (lambda f: f, fxad.jit, fxad.checkpoint):
+        assert fxad.grad(wrap(f))(1.0, 4.0) == 0.25
+        assert fxad.jvp(lambda x, wrap=wrap: wrap(f)(x, 4.0), (1.0,), (2.0,))[1] == 0.5
+    rows = np.array([2.0, 4.0])
+    np.testing.assert_array_equal(fxad.vmap(fxad.grad(f), (None, 0))(1.0, rows), 1.0 / rows)
+
+
+def test_one_rule_for_each_argument():
+    f = fxad.custom_jvp(lambda x, y, z: x * y + z)
+    f.defjvps(lambda t, out, x, y, z: y * t, None, lambda t, out, x, y, z: out * t)
+    assert fxad.grad(f, argnums=(0, 1, 2))(2.0, 3.0, 4.0) == (3.0, 0.0, 10.0)
+
+
+def test_methods():
+    class Model:
+        scale = 3.0
+
+        @functools.partial(fxad.custom_jvp, nondiff_argnums=(0,))
+        def apply(self, x):
+            return self.scale * x
+
+        @apply.defjvp
+        def rule(self, primals, tangents):
+            return self.apply(*primals), 7.0 * self.scale * tangents[0]
+
+    assert Model().apply(2.0) == 6.0
+    assert fxad.grad(Model().apply)(2.0) == 21.0
+
+
+def test_integers_have_tangents_without_values():
+    f = fxad.custom_jvp(lambda x, n: x * n)
+
+    @f.defjvp
+    def rule(primals, tangents):
+        assert tangents[1].dtype == fxad.core.aval.float0
+        return f(*primals), tangents[0] * primals[1]
+
+    assert fxad.grad(f)(2.0, 3) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "rule"),
+    [
+        (StructureError, "returned float", lambda p, t: 1.0),
+        (StructureError, "another structure", lambda p, t: (p[0], (t[0], t[0]))),
+        (StructureError, r"tangent float64\[2\] for an output float64\[\]",
+         lambda p, t: (p[0], np.ones(2))),
+        (StructureError, "tangent float32", lambda p, t: (p[0], np.float32(1.0))),
+        (ArgumentTypeError, "output of type str", lambda p, t: ("text", t[0])),
+        (NonDifferentiableError, "not linear", lambda p, t: (p[0], fxad.numpy.sin(t[0]))),
+        (NonDifferentiableError, r"without a rule.*f.defjvp", None),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_rules_that_do_not_fit(kind, words, rule):
+    @fxad.custom_jvp
+    def f(x):
+        return x
+
+    if rule is not None:
+        f.defjvp(rule)
+    with pytest.raises(kind, match=rf"(?s){words}"):
+        fxad.grad(f)(1.0)
