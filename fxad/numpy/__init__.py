@@ -254,6 +254,14 @@ from fxad.numpy.products import (
     vecdot,
     vecmat,
 )
+from fxad.numpy.quantiles import (
+    median,
+    nanmedian,
+    nanpercentile,
+    nanquantile,
+    percentile,
+    quantile,
+)
 from fxad.numpy.ranges import (
     arange,
     eye,
@@ -329,12 +337,6 @@ from fxad.numpy.statistics import (
     average,
     corrcoef,
     cov,
-    median,
-    nanmedian,
-    nanpercentile,
-    nanquantile,
-    percentile,
-    quantile,
 )
 from fxad.numpy.ufuncs import (
     abs,

@@ -10,7 +10,7 @@ from fxad.core.aval import PYTHON_SCALARS, DType
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, DtypeError, ShapeError
 from fxad.numpy.nested import operand
-from fxad.ops.base import convert, dtype_of, shape_of
+from fxad.ops.base import convert, dtype_of, normalize_axis, reshape, shape_of, transpose
 
 
 def mask(operation: str, where: Any) -> Any:
@@ -63,3 +63,21 @@ def inexact_dtype(operation: str, dtype: Any) -> Any:
             "Leave dtype out and convert the result with astype.",
         )
     return dtype
+
+
+def fitted_weights(operation: str, weights: Any, a: Any, axis: Any) -> Any:
+    """Weights of the array's own shape, or of that of the axes, which then broadcast to it."""
+    shape, given = shape_of(a), shape_of(weights)
+    if given == shape:
+        return weights
+    listed = axis if isinstance(axis, tuple | list) else () if axis is None else (axis,)
+    axes = tuple(normalize_axis(operation, d, len(shape)) for d in listed)
+    if not axes or given != tuple(shape[d] for d in axes):
+        raise error(
+            ShapeError,
+            operation,
+            f"got weights of shape {given} for {shape} along axis {axis}, wanted the shape of the "
+            "array or of those axes",
+        )
+    weights = transpose(weights, sorted(range(len(axes)), key=axes.__getitem__))
+    return reshape(weights, [n if d in axes else 1 for d, n in enumerate(shape)])

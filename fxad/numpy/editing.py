@@ -16,8 +16,8 @@ from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError
 from fxad.numpy.dispatch import implements, known
 from fxad.numpy.nested import operand
+from fxad.numpy.quantiles import median
 from fxad.numpy.ranges import linspace
-from fxad.numpy.statistics import median
 from fxad.ops.base import (
     broadcast_to,
     convert,

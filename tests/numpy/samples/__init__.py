@@ -1,8 +1,8 @@
 """Calls of NumPy's functions, by area."""
 
-from tests.numpy.samples import reductions, ufuncs
+from tests.numpy.samples import joining, reductions, shaping, statistics, ufuncs
 
-_AREAS = (reductions, ufuncs)
+_AREAS = (joining, reductions, shaping, statistics, ufuncs)
 SAMPLES = {name: samples for area in _AREAS for name, samples in area.SAMPLES.items()}
 
 #: Functions whose samples are the same as those of others: NumPy refuses some of them.

@@ -58,3 +58,8 @@ def by_value(*args: Any, **kwargs: Any) -> Call:
 def wrong(*args: Any, **kwargs: Any) -> Call:
     """A call that NumPy refuses."""
     return Call(args, kwargs, wrong=True)
+
+
+def wrong_by_value(*args: Any, **kwargs: Any) -> Call:
+    """A call that NumPy refuses for its values: so does fxad where it knows them."""
+    return Call(args, kwargs, wrong=True, by_value=True)
