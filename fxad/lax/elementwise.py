@@ -213,8 +213,12 @@ le = _binary("le", logic.le_p, "Whether x <= y.", f"{_A}, 1.0", "[True, True]")
 gt = _binary("gt", logic.gt_p, "Whether x > y.", f"{_A}, 0.0", "[True, False]")
 ge = _binary("ge", logic.ge_p, "Whether x >= y.", f"{_A}, 1.0", "[True, False]")
 bitwise_and = _binary("bitwise_and", logic.and_p, "The bits set in both.", f"{_I}, 3", "[3, 1]")
-bitwise_or = _binary("bitwise_or", logic.or_p, "The bits set in one or both.", f"{_I}, 8", "[15, -7]")
-bitwise_xor = _binary("bitwise_xor", logic.xor_p, "The bits set in just one.", f"{_I}, 1", "[6, -8]")
+bitwise_or = _binary(
+    "bitwise_or", logic.or_p, "The bits set in one or both.", f"{_I}, 8", "[15, -7]"
+)
+bitwise_xor = _binary(
+    "bitwise_xor", logic.xor_p, "The bits set in just one.", f"{_I}, 1", "[6, -8]"
+)
 shift_left = _binary("shift_left", logic.shift_left_p, "Bits moved up.", f"{_I}, 1", "[14, -14]")
 shift_right_arithmetic = _binary(
     "shift_right_arithmetic",

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from fxad.backends import device_get
 from fxad.core.aval import Shape
 from fxad.core.source import error
-from fxad.errors import ShapeError
+from fxad.core.trace import EVAL, Tracer, under
+from fxad.errors import ConcretizationTypeError, ShapeError
 from fxad.lax.windows import (
     GatherDimensionNumbers,
     GatherScatterMode,
@@ -21,7 +23,7 @@ from fxad.lax.windows import (
     indices_shape,
     layout_of,
 )
-from fxad.ops.base import convert, dtype_of, full, reshape, shape_of, transpose
+from fxad.ops.base import convert, dtype_of, reshape, shape_of, transpose
 from fxad.ops.elementwise import neg, select
 from fxad.ops.indexing import default_fill, gather_p
 from fxad.ops.logic import gt
@@ -51,9 +53,9 @@ def gather(
       unique_indices: a promise that windows do not overlap, which makes the derivative faster.
       indices_are_sorted: accepted for JAX's sake.
       mode: what becomes of windows which do not lie within the array: a ``GatherScatterMode`` or
-        its name; by default they read ``fill_value``.
-      fill_value: a Python number; ``None``: NaN, or for integers the least (signed) or greatest
-        (unsigned).
+        its name; by default they are moved into it, as XLA does.
+      fill_value: what windows outside of the array read with the mode ``"fill"``: a Python number;
+        ``None``: NaN, or for integers the least (signed) or greatest (unsigned).
 
     Returns:
       The windows: the axes ``offset_dims`` lie within them, the others are those of the indices.
@@ -78,7 +80,7 @@ def gather(
     windows = Windows("gather", shape, sizes, batch, mapped, collapsed, batching, partners, offset)
     check(windows)
     spec, order = layout_of(windows)
-    chosen = GatherScatterMode.from_any(mode)
+    chosen = GatherScatterMode.CLIP if mode is None else GatherScatterMode.from_any(mode)
     fills = chosen is GatherScatterMode.FILL_OR_DROP
     if fills and fill_value is None:
         fill_value = default_fill(dtype_of(operand))
@@ -87,7 +89,7 @@ def gather(
         *windows.arrays(start_indices, chosen),
         spec=spec,
         fill_value=fill_value if fills else None,
-        unique=are_unique(unique_indices, batch, chosen),
+        unique=are_unique(unique_indices, batch, mode),
     )
     return transpose(out, order)
 
@@ -255,7 +257,7 @@ def scatter_apply(
     Args:
       operand: the array; it stays as it is.
       scatter_indices: integers ``(..., k)``, known where windows may overlap: with
-        ``unique_indices`` they may be traced.
+        ``unique_indices`` they need not be.
       func: a function of one element, here of an array of them.
       dimension_numbers: which axes belong together.
       update_shape: the shape that updates would have.
@@ -268,6 +270,7 @@ def scatter_apply(
 
     Raises:
       ShapeError: the dimension numbers and the shapes do not fit together.
+      ConcretizationTypeError: the indices are not known and may name an element twice.
 
     Example:
       >>> import numpy as np
@@ -277,16 +280,26 @@ def scatter_apply(
       >>> lax.scatter_apply(x, places, np.square, elements, update_shape=(3,)).tolist()
       [1, 2, 81]
     """
-    ones = full(update_shape, 1, np.int64)
-    counts = scatter_add(
-        np.zeros(shape_of(operand), np.int64),
-        scatter_indices,
-        ones,
-        dimension_numbers,
-        unique_indices=unique_indices,
-        mode=mode,
-    )
-    times = 1 if unique_indices else int(np.max(counts, initial=0))
+
+    def count(indices: Any) -> Any:
+        zeros, ones = np.zeros(shape_of(operand), np.int64), np.ones(tuple(update_shape), np.int64)
+        return scatter_add(zeros, indices, ones, dimension_numbers, mode=mode)
+
+    times = 1
+    if not unique_indices:
+        known = (
+            scatter_indices.concrete() if isinstance(scatter_indices, Tracer) else scatter_indices
+        )
+        if known is None:
+            raise error(
+                ConcretizationTypeError,
+                "scatter_apply",
+                f"got indices {scatter_indices.aval.long_name()} that are not known while tracing, "
+                "wanted known ones: how often windows overlap says how often to apply",
+                "Pass unique_indices=True if they do not.",
+            )
+        times = int(np.max(device_get(under(EVAL, count, known)), initial=0))
+    counts = count(scatter_indices)
     for k in range(times):
         applied = convert(func(operand), dtype_of(operand))
         operand = select(gt(counts, k), applied, operand)

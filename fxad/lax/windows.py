@@ -277,6 +277,6 @@ def axes_of(*dims: Sequence[int]) -> list[Dims]:
     return [tuple(map(int, d)) for d in dims]
 
 
-def are_unique(promised: bool, batch: Shape, mode: GatherScatterMode) -> bool:
+def are_unique(promised: bool, batch: Shape, mode: str | GatherScatterMode | None) -> bool:
     """Whether no element lies in two windows: moving them into the array breaks a promise."""
-    return math.prod(batch) <= 1 or (promised and mode is not GatherScatterMode.CLIP)
+    return math.prod(batch) <= 1 or (promised and mode not in ("clip", GatherScatterMode.CLIP))
