@@ -10,15 +10,13 @@ import numpy as np
 
 import fxad.config as config
 import fxad.tree as tree
-from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0, tangent_aval
-from fxad.core.jaxpr import ClosedJaxpr
+from fxad.core.aval import ShapedArray, aval_of, float0, tangent_aval
 from fxad.core.source import error
 from fxad.core.trace import current_trace, within
 from fxad.errors import DtypeError, InputMutatedError, NonScalarOutputError
-from fxad.ops.base import convert, number_like, shape_of
+from fxad.ops.base import number_like, shape_of
 from fxad.transforms.common import (
     check_callable,
-    check_like,
     check_structure,
     flatten_inputs,
     flatten_outputs,
@@ -28,8 +26,10 @@ from fxad.transforms.common import (
     unpack_aux,
 )
 from fxad.transforms.jvp import instantiate
+from fxad.transforms.linear_function import Pullback, Pushforward, Recorded, check_tangent
 from fxad.transforms.staged import tape_jaxpr
 from fxad.transforms.tape import TapeTrace, backward, force_factors, linearize_flat
+from fxad.tree_util import Partial
 
 
 class Linearized:
@@ -67,7 +67,7 @@ class Linearized:
         self.outs, self.out_nodes = outs[: self.count], nodes[: self.count]
         self.aux = tree.unflatten(aux_structure, outs[self.count :]) if has_aux else None
         self.out_avals = [aval_of(y) for y in self.outs]
-        self.linear: tuple[ClosedJaxpr, list[Any]] | None = None
+        self.recorded: tuple[Recorded, list[Any]] | None = None
         self.fingerprints = _fingerprints(self.primals) if config.check_mutation else None
 
     def out(self, tape_lives: bool = True) -> Any:
@@ -77,17 +77,29 @@ class Linearized:
     def push(self, tangents: Sequence[Any]) -> list[Any]:
         """Tangents of the outputs, one for each leaf; the linear part alone runs."""
         self._check_mutation()
-        if self.linear is None:
-            force_factors(self.out_nodes)
-            self.linear = tape_jaxpr(self.in_nodes, self.out_nodes)
-        closed, residuals = self.linear
+        program, residuals = self.record()
         used = [t for t, n in zip(tangents, self.in_nodes, strict=True) if n is not None]
-        results = iter(closed(*residuals, *used))
+        results = iter(program.closed(*residuals, *used))
         outs = [
             instantiate(None if node is None else next(results), y)
             for node, y in zip(self.out_nodes, self.outs, strict=True)
         ]
         return own(outs, tangents)
+
+    def record(self) -> tuple[Recorded, list[Any]]:
+        """The linear part as a program, and its residuals."""
+        if self.recorded is None:
+            force_factors(self.out_nodes)
+            closed, residuals = tape_jaxpr(self.in_nodes, self.out_nodes)
+            program = Recorded(
+                closed,
+                (self.in_structure, self.out_structure),
+                (self.in_avals, self.out_avals),
+                [node is not None for node in self.in_nodes],
+                [node is not None for node in self.out_nodes],
+            )
+            self.recorded = program, residuals
+        return self.recorded
 
     def _check_mutation(self) -> None:
         if self.fingerprints is not None and self.fingerprints != _fingerprints(self.primals):
@@ -129,7 +141,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     Returns:
       ``(out, pullback)``, and ``aux`` as a third if ``has_aux``. ``pullback(ct)`` takes a
       cotangent of the output's structure, shapes and dtypes, and returns a tuple with a cotangent
-      for each of ``primals`` (of dtype ``float0`` for integers). It can be called many times.
+      for each of ``primals`` (of dtype ``float0`` for integers). It can be called many times, and
+      is a pytree: it can leave a jitted function, or be what a ``custom_vjp`` keeps.
 
     Raises:
       StructureError: a cotangent does not match the output.
@@ -146,25 +159,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """
     check_callable("vjp", fun)
     run = Linearized("vjp", lambda args: fun(*args), primals, has_aux)
-
-    def pullback(ct: Any) -> Any:
-        template = tree.unflatten(run.out_structure, run.out_avals)
-        check_structure("vjp", "the cotangent", ct, template)
-        flat, _ = flatten_inputs("vjp", ct)
-        checked = [
-            _check_cotangent("vjp", c, tangent_aval(a))
-            for c, a in zip(flat, run.out_avals, strict=True)
-        ]
-        return tree.unflatten(run.in_structure, run.pull(checked))
-
+    pullback = Pullback(run)
     return (run.out(), pullback, run.aux) if has_aux else (run.out(), pullback)
-
-
-def _check_cotangent(transformation: str, ct: Any, aval: ShapedArray) -> Any:
-    check_like(transformation, "a cotangent", "the output", ct, aval)
-    if aval.dtype == float0:
-        return None
-    return convert(ct, aval.dtype) if type(ct) in PYTHON_SCALARS else ct
 
 
 def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -179,7 +175,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
 
     Returns:
       ``(out, pushforward)``, and ``aux`` as a third if ``has_aux``: ``pushforward(*tangents)``
-      takes tangents as ``jvp`` does and returns the output's tangent.
+      takes tangents as ``jvp`` does and returns the output's tangent. It is a pytree.
 
     Raises:
       StructureError: a tangent does not match its primal.
@@ -192,16 +188,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     """
     check_callable("linearize", fun)
     run = Linearized("linearize", lambda args: fun(*args), primals, has_aux)
-
-    def pushforward(*tangents: Any) -> Any:
-        check_structure("linearize", "the tangents", tangents, primals)
-        flat, _ = flatten_inputs("linearize", tangents)
-        checked = [
-            _check_cotangent("linearize", t, tangent_aval(a))
-            for t, a in zip(flat, run.in_avals, strict=True)
-        ]
-        return tree.unflatten(run.out_structure, run.push(checked))
-
+    pushforward = Pushforward(run)
     return (run.out(), pushforward, run.aux) if has_aux else (run.out(), pushforward)
 
 
@@ -252,7 +239,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
             "linear_transpose", "the cotangent", ct, tree.unflatten(out_structure, out_avals)
         )
         cts = [
-            _check_cotangent("linear_transpose", c, a)
+            check_tangent("linear_transpose", "a cotangent", "the output", c, a)
             for c, a in zip(tree.leaves(ct), out_avals, strict=True)
         ]
         results = backward(nodes, cts, [x.node for x in inputs])
@@ -260,7 +247,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
                 for r, a in zip(results, avals, strict=True)]
         return tree.unflatten(structure, own(full, cts))
 
-    return transposed
+    return Partial(transposed)
 
 
 def grad(
