@@ -304,10 +304,17 @@ tan_p: Primitive = unary(
     ufunc=np.tan,
     flops=25,
 )
+
+def _rsqrt_of_one_minus_square(x: Any) -> Any:
+    """``(1 - x)**-0.5 * (1 + x)**-0.5``."""
+    # Two roots, and -(x - 1) with its signed zero: the right sides of complex branch cuts.
+    return mul(rsqrt(neg(sub(x, 1))), rsqrt(add(x, 1)))
+
+
 asin_p: Primitive = unary(
     "asin",
     impl=lambda xp, x: xp.arcsin(x),
-    partial=lambda _out, x: rsqrt(mul(sub(1, x), add(x, 1))),
+    partial=lambda _out, x: _rsqrt_of_one_minus_square(x),
     scalar="asin",
     ufunc=np.arcsin,
     flops=25,
@@ -315,7 +322,7 @@ asin_p: Primitive = unary(
 acos_p: Primitive = unary(
     "acos",
     impl=lambda xp, x: xp.arccos(x),
-    partial=lambda _out, x: neg(rsqrt(mul(sub(1, x), add(x, 1)))),
+    partial=lambda _out, x: neg(_rsqrt_of_one_minus_square(x)),
     scalar="acos",
     ufunc=np.arccos,
     flops=25,
@@ -333,7 +340,7 @@ atan2_p: Primitive = elementwise(
     impl=lambda xp, x, y: xp.arctan2(x, y),
     partials=(
         lambda _out, x, y: div(y, add(mul(x, x), mul(y, y))),
-        lambda _out, x, y: div(neg(x), add(mul(x, x), mul(y, y))),
+        lambda _out, x, y: neg(div(x, add(mul(x, x), mul(y, y)))),
     ),
     scalar="atan2",
     ufunc=np.arctan2,
@@ -390,7 +397,21 @@ atanh_p: Primitive = unary(
 
 # Sign, rounding, extrema -----------------------------------------------------------------------
 
-sign_p: Primitive = unary("sign", impl=lambda xp, x: xp.sign(x), scalar="sign", ufunc=np.sign)
+
+
+def _sign_jvp(t: Any, out: Any, x: Any) -> Any:
+    if dtype_of(x).kind != "c":
+        return None
+    # A complex sign is x / |x|: what is left of the tangent moves across it.
+    size = abs_(x)
+    flat = eq(size, 0)
+    across = sub(t, mul(out, real(mul(conj(out), t))))
+    return select(flat, zeros_like(out), div(across, select(flat, ones_like(size), size)))
+
+
+sign_p: Primitive = unary(
+    "sign", impl=lambda xp, x: xp.sign(x), jvp=_sign_jvp, scalar="sign", ufunc=np.sign
+)
 
 
 def _abs_jvp(t: Any, out: Any, x: Any) -> Any:
@@ -441,7 +462,9 @@ copysign_p: Primitive = elementwise(
     scalar="copysign",
     ufunc=np.copysign,
 )
-nextafter_p: Primitive = elementwise("nextafter", impl=lambda xp, x, y: xp.nextafter(x, y))
+nextafter_p: Primitive = elementwise(
+    "nextafter", impl=lambda xp, x, y: xp.nextafter(x, y), partials=(1, None)
+)
 heaviside_p: Primitive = elementwise(
     "heaviside",
     impl=lambda xp, x, y: xp.heaviside(x, y),

@@ -275,7 +275,7 @@ TWO_OPERANDS = (
     _extremum(ops.fmax_p, np.fmax, "numpy.fmax"),
     _extremum(ops.fmin_p, np.fmin, "numpy.fmin"),
     binary(ops.copysign_p, np.copysign, (SIGNED, SIGNED), jax="numpy.copysign"),
-    binary(ops.nextafter_p, np.nextafter, dtypes=REAL, order=0),
+    binary(ops.nextafter_p, np.nextafter, dtypes=REAL, jax=""),  # JAX has no rule for it
     binary(ops.heaviside_p, np.heaviside, (SIGNED, WIDE), jax="numpy.heaviside"),
     OpInfo(
         "ldexp",
