@@ -14,8 +14,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-pytestmark = pytest.mark.xdist_group("wheel")
-
 SCRIPT = """
 import json, sys
 import fxad, fxad.numpy as fnp
