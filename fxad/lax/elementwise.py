@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.elementwise as ops
+import fxad.ops.floats as floats
 import fxad.ops.logic as logic
 import fxad.ops.special as special
 from fxad.core.aval import aval_of, promote
@@ -194,7 +195,7 @@ min = _binary(
 )
 atan2 = _binary("atan2", ops.atan2_p, "The angle of the point (y, x).", f"{_0}, 1.0", "[0.0]")
 nextafter = _binary(
-    "nextafter", ops.nextafter_p, "The next float toward the second.", f"{_0}, 1.0", "[5e-324]"
+    "nextafter", floats.nextafter_p, "The next float toward the second.", f"{_0}, 1.0", "[5e-324]"
 )
 complex = _binary(
     "complex",

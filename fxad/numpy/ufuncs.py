@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.elementwise as ops
+import fxad.ops.floats as floats
 import fxad.ops.logic as logic
 from fxad.core.source import error
 from fxad.errors import DtypeError
@@ -60,7 +61,7 @@ def _modf(x: Any) -> Any:
     x = _float_loop("modf", x)
     whole = ops.trunc(x)
     fraction = ops.select(logic.isinf(x), ops.mul(0.0, ops.sign(x)), ops.sub(x, whole))
-    return ops.copysign(fraction, x), whole
+    return floats.copysign(fraction, x), whole
 
 
 def _frexp(x: Any) -> Any:
@@ -69,11 +70,11 @@ def _frexp(x: Any) -> Any:
     size = ops.abs_(ops.select(known, x, 1))
     exponent = convert(ops.add(ops.floor(ops.log2(size)), 1), np.int32)
     # The logarithm may be off by one beside a power of two.
-    fraction = ops.ldexp(size, ops.neg(exponent))
+    fraction = floats.ldexp(size, ops.neg(exponent))
     above, below = logic.ge(fraction, 1), logic.lt(fraction, 0.5)
     step = ops.sub(convert(above, np.int32), convert(below, np.int32))
     exponent = ops.select(known, ops.add(exponent, step), 0)
-    return ops.ldexp(x, ops.neg(exponent)), exponent
+    return floats.ldexp(x, ops.neg(exponent)), exponent
 
 
 # Arithmetic ------------------------------------------------------------------------------------
@@ -220,25 +221,31 @@ frexp = ufunc(
 )
 copysign = ufunc(
     np.copysign,
-    ops.copysign_p,
+    floats.copysign_p,
     "The first with the sign of the second.",
     "[1.0, 2.0], -0.0",
     "[-1.0, -2.0]",
 )
 nextafter = ufunc(
     np.nextafter,
-    ops.nextafter_p,
+    floats.nextafter_p,
     "The next float after the first toward the second.",
     "[0.0], 1.0",
     "[5e-324]",
 )
 spacing = ufunc(
-    np.spacing, ops.spacing_p, "The distance to the next float.", "[1.0]", "[2.220446049250313e-16]"
+    np.spacing,
+    floats.spacing_p,
+    "The distance to the next float.",
+    "[1.0]",
+    "[2.220446049250313e-16]",
 )
-ldexp = ufunc(np.ldexp, ops.ldexp_p, "x1 * 2**x2, for integers x2.", "[0.5, 3.0], 2", "[2.0, 12.0]")
+ldexp = ufunc(
+    np.ldexp, floats.ldexp_p, "x1 * 2**x2, for integers x2.", "[0.5, 3.0], 2", "[2.0, 12.0]"
+)
 heaviside = ufunc(
     np.heaviside,
-    ops.heaviside_p,
+    floats.heaviside_p,
     "The step function: 0 below zero, x2 at zero, 1 above.",
     "[-1.0, 0.0, 2.0], 0.5",
     "[0.0, 0.5, 1.0]",

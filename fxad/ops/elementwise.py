@@ -455,30 +455,6 @@ max_p: Primitive = _extremum("max", lambda xp, x, y: xp.maximum(x, y))
 min_p: Primitive = _extremum("min", lambda xp, x, y: xp.minimum(x, y))
 fmax_p: Primitive = _extremum("fmax", lambda xp, x, y: xp.fmax(x, y))
 fmin_p: Primitive = _extremum("fmin", lambda xp, x, y: xp.fmin(x, y))
-copysign_p: Primitive = elementwise(
-    "copysign",
-    impl=lambda xp, x, y: xp.copysign(x, y),
-    partials=(lambda out, x, y: mul(sign(x), copysign(ones_like(out), y)), None),
-    scalar="copysign",
-    ufunc=np.copysign,
-)
-nextafter_p: Primitive = elementwise(
-    "nextafter", impl=lambda xp, x, y: xp.nextafter(x, y), partials=(1, None)
-)
-heaviside_p: Primitive = elementwise(
-    "heaviside",
-    impl=lambda xp, x, y: xp.heaviside(x, y),
-    partials=(None, lambda out, x, _y: select(eq(x, 0), ones_like(out), zeros_like(out))),
-    scalar="heaviside",
-)
-ldexp_p: Primitive = elementwise(
-    "ldexp",
-    impl=lambda xp, x, n: xp.ldexp(x, n),
-    jvps=(lambda t, out, x, n: ldexp(t, n), None),
-    transposes=(lambda ct, x, n: ldexp(ct, n), None),
-    scalar="ldexp",
-)
-spacing_p: Primitive = unary("spacing", impl=lambda xp, x: xp.spacing(x))
 
 # Complex ---------------------------------------------------------------------------------------
 
@@ -602,11 +578,6 @@ max: Rule = max_p.bind
 min: Rule = min_p.bind
 fmax: Rule = fmax_p.bind
 fmin: Rule = fmin_p.bind
-copysign: Rule = copysign_p.bind
-nextafter: Rule = nextafter_p.bind
-heaviside: Rule = heaviside_p.bind
-ldexp: Rule = ldexp_p.bind
-spacing: Rule = spacing_p.bind
 real: Rule = real_p.bind
 imag: Rule = imag_p.bind
 conj: Rule = conj_p.bind

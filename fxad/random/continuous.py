@@ -9,17 +9,8 @@ import numpy as np
 
 import fxad.numpy as fnp
 from fxad.core.aval import DType, Shape
-from fxad.ops.elementwise import (
-    add,
-    div,
-    max,
-    min,
-    mul,
-    nextafter,
-    select,
-    stop_gradient_p,
-    sub,
-)
+from fxad.ops.elementwise import add, div, max, min, mul, select, stop_gradient_p, sub
+from fxad.ops.floats import nextafter
 from fxad.ops.identity import bitcast_convert_type
 from fxad.ops.logic import lt
 from fxad.ops.random_bits import random_bits, random_split

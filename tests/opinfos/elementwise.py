@@ -7,6 +7,7 @@ import numpy as np
 import scipy.special
 
 import fxad.ops.elementwise as ops
+import fxad.ops.floats as floats
 import fxad.ops.logic as logic
 import fxad.ops.special as special
 from fxad.core.primitive import Primitive
@@ -233,7 +234,7 @@ ROUNDING = (
     unary(ops.ceil_p, np.ceil, STEPS, NUMERIC, order=0, jax="numpy.ceil"),
     unary(ops.trunc_p, np.trunc, STEPS, NUMERIC, order=0, jax="numpy.trunc"),
     unary(ops.rint_p, np.rint, STEPS, HALF, order=0, jax="numpy.rint"),
-    unary(ops.spacing_p, np.spacing, POSITIVE, HALF, order=0, jax=None),
+    unary(floats.spacing_p, np.spacing, POSITIVE, HALF, order=0, jax=None),
 )
 
 
@@ -274,16 +275,16 @@ TWO_OPERANDS = (
     _extremum(ops.min_p, np.minimum, "numpy.minimum"),
     _extremum(ops.fmax_p, np.fmax, "numpy.fmax"),
     _extremum(ops.fmin_p, np.fmin, "numpy.fmin"),
-    binary(ops.copysign_p, np.copysign, (SIGNED, SIGNED), jax="numpy.copysign"),
-    binary(ops.nextafter_p, np.nextafter, dtypes=REAL, jax=""),  # JAX has no rule for it
-    binary(ops.heaviside_p, np.heaviside, (SIGNED, WIDE), jax="numpy.heaviside"),
+    binary(floats.copysign_p, np.copysign, (SIGNED, SIGNED), jax="numpy.copysign"),
+    binary(floats.nextafter_p, np.nextafter, dtypes=REAL, jax=""),  # JAX has no rule for it
+    binary(floats.heaviside_p, np.heaviside, (SIGNED, WIDE), jax="numpy.heaviside"),
     OpInfo(
         "ldexp",
-        ops.ldexp,
+        floats.ldexp,
         np.ldexp,
         _with_integer,
         HALF,
-        (ops.ldexp_p,),
+        (floats.ldexp_p,),
         elementwise=True,
         linear=(0,),
         jax="numpy.ldexp",
