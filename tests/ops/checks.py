@@ -14,12 +14,11 @@ import fxad.tree as tree
 from fxad.core.aval import aval_of
 from fxad.core.jaxpr import check_jaxpr
 from fxad.core.staging import stage
+from fxad.test_util import check_grads, tolerance
 from fxad.transforms.jvp import jvp
 from fxad.transforms.linearize import vjp
 from fxad.transforms.vmap import vmap
 
-#: By dtype, what is equal up to rounding.
-TOLERANCE = {"e": 4e-3, "f": 2e-5, "F": 2e-5, "d": 1e-12, "D": 1e-12}
 _MOST_AXES = 64
 
 
@@ -32,8 +31,7 @@ def assert_same(
     for g, w in zip(got_leaves, map(np.asarray, wanted_leaves), strict=True):
         g = np.asarray(g)
         assert (g.shape, g.dtype) == (w.shape, w.dtype)
-        tolerance = TOLERANCE.get(w.dtype.char, 0.0)
-        rel = tolerance if rtol is None else rtol
+        rel = tolerance(w.dtype) if rtol is None else rtol
         np.testing.assert_allclose(g, w, rel, rel if atol is None else atol, equal_nan=True)
 
 
@@ -96,7 +94,7 @@ def check_op(
 
     _check_dtypes(of_active, [args[i] for i in active], modes)
     point = [np.asarray(args[i], np.result_type(args[i], np.float64)) for i in active]
-    _check_derivatives(of_active, point, order, modes, (rtol, atol), np.random.default_rng(0))
+    check_grads(of_active, point, order, modes, atol, rtol, eps=1e-4)
 
 
 def _frozen(args: Sequence[Any]) -> list[Any]:
@@ -126,73 +124,6 @@ def _check_dtypes(fun: Callable[..., Any], point: Sequence[Any], modes: Sequence
 def _check_alike(got: Sequence[Any], wanted: Sequence[Any]) -> None:
     for g, w in zip(got, wanted, strict=True):
         assert (np.shape(g), np.asarray(g).dtype) == (np.shape(w), np.asarray(w).dtype)
-
-
-def _check_derivatives(
-    fun: Callable[..., Any],
-    point: list[np.ndarray],
-    order: int,
-    modes: Sequence[str],
-    tolerance: tuple[float, float],
-    rng: np.random.Generator,
-) -> None:
-    directions = [_random_like(x, rng) for x in point]
-    numeric = differences(fun, point, directions)
-    cotangents = [_random_like(y, rng) for y in numeric]
-
-    def forward(*both: Any) -> Any:
-        primals, tangents = both[: len(point)], both[len(point) :]
-        return jvp(fun, tuple(primals), tuple(tangents))[1]
-
-    def reverse(*both: Any) -> Any:
-        primals, cts = both[: len(point)], both[len(point) :]
-        return list(vjp(fun, *primals)[1](list(cts)))
-
-    rtol, atol = tolerance
-    if "fwd" in modes:
-        for got, wanted in zip(forward(*point, *directions), numeric, strict=True):
-            np.testing.assert_allclose(got, wanted, rtol, atol)
-        if order > 1:
-            _check_derivatives(forward, point + directions, order - 1, modes, tolerance, rng)
-    if "rev" in modes:
-        # The pullback is the transpose: both pair with the other's argument to one real number.
-        pulled = reverse(*point, *cotangents)
-        np.testing.assert_allclose(
-            _pairing(pulled, directions), _pairing(cotangents, numeric), rtol, atol
-        )
-        if order > 1:
-            _check_derivatives(reverse, point + cotangents, order - 1, modes, tolerance, rng)
-
-
-def _random_like(x: Any, rng: np.random.Generator) -> np.ndarray:
-    x = np.asarray(x)
-    value = rng.normal(size=x.shape)
-    return value + 1j * rng.normal(size=x.shape) if x.dtype.kind == "c" else np.asarray(value)
-
-
-def _pairing(cotangents: Sequence[Any], tangents: Sequence[Any]) -> float:
-    total = sum(np.sum(ct * t) for ct, t in zip(cotangents, tangents, strict=True))
-    return float(np.real(total))
-
-
-def differences(
-    fun: Callable[..., Any],
-    point: Sequence[np.ndarray],
-    directions: Sequence[np.ndarray],
-    step: float = 1e-4,
-) -> list[np.ndarray]:
-    """The derivative along a direction, from four values: fourth order in the step."""
-
-    def at(t: float) -> list[np.ndarray]:
-        return [
-            np.asarray(y) for y in fun(*(x + t * v for x, v in zip(point, directions, strict=True)))
-        ]
-
-    near, far = zip(at(step), at(-step), strict=True), zip(at(2 * step), at(-2 * step), strict=True)
-    return [
-        np.asarray((8 * (a - b) - (c - d)) / (12 * step))
-        for (a, b), (c, d) in zip(near, far, strict=True)
-    ]
 
 
 # Batching -----------------------------------------------------------------------------------------
