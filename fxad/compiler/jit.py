@@ -164,13 +164,13 @@ class _Chosen:
                         ArgumentValueError, f"argnums={n} for a function of the parameters {listed}"
                     )
         open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        unnamed = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
+        unnamed = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)]
         for name in names:
             if name in unnamed or not (open_ended or name in listed):
                 self._refuse(
                     ArgumentValueError,
                     f"argnames={name!r} for a function of the parameters {listed}"
-                    + (", where it is positional-only" if name in unnamed else ""),
+                    + (", where it is not passed by name" if name in unnamed else ""),
                 )
 
     def _refuse(self, kind: type[Exception], problem: str) -> NoReturn:

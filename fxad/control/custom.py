@@ -122,16 +122,34 @@ class Custom:
     """What the two decorators share: arguments that are not differentiated, and names."""
 
     def __init__(
-        self, fun: Callable[..., Any], nondiff_argnums: int | Sequence[int] = ()
+        self,
+        fun: Callable[..., Any],
+        nondiff_argnums: int | Sequence[int] = (),
+        nondiff_argnames: str | Sequence[str] = (),
     ) -> None:
         check_callable(self.kind, fun)
         functools.update_wrapper(cast(Any, self), fun)
         self.fun = fun
         numbers = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else nondiff_argnums
-        self.nondiff_argnums = tuple(int(n) for n in numbers)
+        names = (nondiff_argnames,) if isinstance(nondiff_argnames, str) else nondiff_argnames
+        self.nondiff_argnums = (*map(int, numbers), *self._positions(names))
         self.name = getattr(fun, "__name__", self.kind)
 
     kind = "custom rule"
+
+    def _positions(self, names: Sequence[str]) -> list[int]:
+        """The positions of arguments given by name."""
+        if not names:
+            return []
+        listed = list(inspect.signature(self.fun).parameters)
+        for name in names:
+            if name not in listed:
+                raise error(
+                    ArgumentValueError,
+                    self.kind,
+                    f"got nondiff_argnames={name!r} for a function of the parameters {listed}",
+                )
+        return [listed.index(name) for name in names]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Applies the function; its rule is used when it is differentiated."""
@@ -162,7 +180,7 @@ class Custom:
                     self.name,
                     f"got nondiff_argnums={self.nondiff_argnums} and {count} arguments",
                 )
-        return sorted(n % count for n in self.nondiff_argnums), args
+        return sorted({n % count for n in self.nondiff_argnums}), args
 
     def _flat_function(
         self, args: tuple[Any, ...], nondiff: Sequence[int]

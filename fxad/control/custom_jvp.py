@@ -104,6 +104,7 @@ class custom_jvp(Custom):
       fun: the function; its arguments and result are pytrees of arrays or numbers.
       nondiff_argnums: positions of arguments that are not arrays or not differentiated; the rule
         gets them first.
+      nondiff_argnames: names of such arguments.
 
     Give the rule with ``defjvp``: ``rule(*nondiff, primals, tangents) -> (out, tangent_out)``,
     linear in the tangents, or one rule for each argument with ``defjvps``. Reverse mode is the

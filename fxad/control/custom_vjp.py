@@ -240,6 +240,7 @@ class custom_vjp(Custom):
       fun: the function; its arguments and result are pytrees of arrays or numbers.
       nondiff_argnums: positions of arguments that are not arrays or not differentiated; ``bwd``
         gets them first.
+      nondiff_argnames: names of such arguments.
 
     Give the rule with ``defvjp(fwd, bwd)``: ``fwd(*args) -> (out, residuals)`` and
     ``bwd(*nondiff, residuals, ct) -> cotangents``, a tuple with one for each differentiated

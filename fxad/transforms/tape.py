@@ -205,6 +205,18 @@ class Projected(Node):
         return tangents[self.source][self.index]
 
 
+class Refused(Applied):
+    """What a primitive that is not linear made of tangents: an error once it is pulled back."""
+
+    __slots__ = ("problem",)
+
+    problem: Exception
+
+    def pull(self, ct: Any, eager: bool, give: Give) -> None:
+        """Raises, with the line that recorded it."""
+        raise self.problem
+
+
 class TapeTracer(Tracer):
     """A tangent that is being recorded."""
 
@@ -248,10 +260,11 @@ class TapeTrace(Trace):
             return self.parent.process(primitive, args, params)  # type: ignore[union-attr]
         if primitive.split is not None and not params.get("linear"):
             return primitive.split(args, [isinstance(a, Node) for a in operands], **params)
-        if primitive.transpose is None:
-            raise nonlinear(primitive.name)
         aval = primitive.abstract(*map(aval_of, args), **params)
-        node = Applied(aval, primitive, tuple(operands), params)
+        kind = Applied if primitive.transpose is not None else Refused
+        node = kind(aval, primitive, tuple(operands), params)
+        if isinstance(node, Refused):
+            node.problem = nonlinear(primitive.name)
         if not primitive.multiple_results:
             return TapeTracer(self, node)
         return [TapeTracer(self, Projected(a, node, i)) for i, a in enumerate(aval)]

@@ -191,8 +191,10 @@ def test_arguments_that_the_function_does_not_have(kind):
             fxad.jit(positional, **{f"{kind}_argnums": argnums})
     with pytest.raises(ArgumentValueError, match=rf"got {kind}_argnames='d' for"):
         fxad.jit(positional, **{f"{kind}_argnames": ("a", "d")})
-    with pytest.raises(ArgumentValueError, match="where it is positional-only"):
+    with pytest.raises(ArgumentValueError, match="where it is not passed by name"):
         fxad.jit(nameless, **{f"{kind}_argnames": "a"})
+    with pytest.raises(ArgumentValueError, match="where it is not passed by name"):
+        fxad.jit(open_ended, **{f"{kind}_argnames": "args"})
     with pytest.raises(ArgumentTypeError, match=rf"got {kind}_argnums=\['0'\], wanted integers"):
         fxad.jit(positional, **{f"{kind}_argnums": ("0",)})
     with pytest.raises(ArgumentTypeError, match=rf"got {kind}_argnames=\[0\], wanted strings"):

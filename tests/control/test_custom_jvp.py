@@ -7,7 +7,12 @@ import pytest
 
 import fxad
 from fxad import lax
-from fxad.errors import ArgumentTypeError, NonDifferentiableError, StructureError
+from fxad.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    NonDifferentiableError,
+    StructureError,
+)
 
 
 def doubled_sine():
@@ -72,6 +77,15 @@ def test_arguments_that_are_not_differentiated():
     assert apply(np.negative, 2.0, "name") == -2.0
     assert fxad.grad(lambda x: apply(lambda y: y * y, x, "name"))(3.0) == 5.0
     assert fxad.jit(fxad.grad(lambda x: apply(lambda y: y * y, x, name="name")))(3.0) == 5.0
+
+
+def test_names_of_arguments_that_are_not_differentiated():
+    f = fxad.custom_jvp(lambda x, name, y: x * y, nondiff_argnums=2, nondiff_argnames="name")
+    f.defjvp(lambda name, y, primals, tangents: (f(*primals, name, y), y * len(name) * tangents[0]))
+    assert fxad.grad(f)(2.0, "abc", 5.0) == 15.0
+    assert fxad.grad(lambda x: f(x, y=5.0, name="abc"))(2.0) == 15.0
+    with pytest.raises(ArgumentValueError, match=r"nondiff_argnames='z' .* \['x', 'name', 'y'\]"):
+        fxad.custom_jvp(lambda x, name, y: x, nondiff_argnames="z")
 
 
 def test_a_batched_argument_that_is_not_differentiated():
