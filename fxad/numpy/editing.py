@@ -13,7 +13,7 @@ import fxad.ops.reduction as reduction
 import fxad.ops.sorting as sorting
 from fxad.core.source import error
 from fxad.core.trace import Tracer
-from fxad.errors import ArgumentValueError
+from fxad.errors import ArgumentValueError, DtypeError
 from fxad.numpy.dispatch import implements, known
 from fxad.numpy.nested import operand
 from fxad.numpy.quantiles import median
@@ -23,6 +23,7 @@ from fxad.ops.base import (
     convert,
     dtype_of,
     moveaxis,
+    normalize_axes,
     normalize_axis,
     reshape,
     shape_of,
@@ -57,6 +58,7 @@ def repeat(
     a = operand(a)
     if total_repeat_length is None and not isinstance(repeats, Tracer):
         counts = np.asarray(repeats)
+        counts = counts.astype(int) if counts.dtype.kind == "b" else counts
         if not counts.ndim or counts.size == 1:
             return repeated(a, operator.index(counts.reshape(())[()]), axis)
     return sorting.repeat_each(a, operand(repeats), axis, total_repeat_length)
@@ -112,11 +114,16 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     shape = shape_of(arr)
     length, ndim = shape[axis], len(shape)
     obj = obj if isinstance(obj, slice) else known("insert", obj)
-    values = convert(operand(values), dtype_of(arr))
+    values = operand(values)
+    if dtype_of(values).kind == "c" and dtype_of(arr).kind != "c":
+        raise error(DtypeError, "insert", f"got complex values for an array of {dtype_of(arr)}")
+    values = convert(values, dtype_of(arr))
     values = reshape(values, (1,) * (ndim - len(shape_of(values))) + tuple(shape_of(values)))
     if isinstance(obj, slice) or np.ndim(obj):
         places = np.arange(length)[obj] if isinstance(obj, slice) else np.asarray(obj)
         count = int(places.sum()) if places.dtype == bool else len(places)
+        # One place, too, takes as many slices as the values have along the axis.
+        count = shape_of(values)[axis] if count == 1 else count
     else:
         # A single index takes as many slices as the first axis of the values has.
         values = moveaxis(values, 0, axis)
@@ -145,10 +152,18 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
       [1, 2]
     """
     filt = operand(filt)
-    places = np.flatnonzero(known("trim_zeros", filt))
-    first, last = (places[0], places[-1] + 1) if len(places) else (0, 0)
-    stop = last if "b" in trim.lower() or not len(places) else shape_of(filt)[0]
-    return slice_in_dim(filt, int(first if "f" in trim.lower() else 0), int(stop), 0)
+    ends, ndim = trim.lower(), len(shape_of(filt))
+    if ends not in ("fb", "bf", "f", "b"):
+        raise error(ArgumentValueError, "trim_zeros", f'got trim={trim!r}, wanted "f", "b" or "fb"')
+    axes = normalize_axes("trim_zeros", axis, ndim)
+    places = np.nonzero(known("trim_zeros", filt))
+    for d in axes:
+        there = places[d]
+        first = int(there.min()) if "f" in ends and there.size else 0
+        last = int(there.max()) + 1 if there.size else 0
+        stop = last if "b" in ends or not there.size else shape_of(filt)[d]
+        filt = slice_in_dim(filt, first, stop, d)
+    return filt
 
 
 # Padding -----------------------------------------------------------------------------------------

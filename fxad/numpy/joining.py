@@ -13,7 +13,7 @@ import numpy as np
 import fxad.ops.base as base
 import fxad.ops.shape as ops
 from fxad.core.source import error
-from fxad.errors import ArgumentValueError, ShapeError
+from fxad.errors import ArgumentTypeError, ArgumentValueError, ShapeError
 from fxad.numpy.creation import Size, shape_tuple
 from fxad.numpy.dispatch import check_cast, implements, refuse_out
 from fxad.numpy.manipulation import Axis, at_least_dimensions, distinct_axes, swapaxes
@@ -205,12 +205,22 @@ def block(arrays: Any) -> Any:
       [[1.0, 0.0], [1.0, 1.0]]
     """
     depth = _depth(arrays)
+    _check_depth(arrays, depth)
     ndim = builtins.max(depth, _most_dimensions(arrays))
     return _block(arrays, depth, ndim)
 
 
 def _depth(arrays: Any) -> int:
     return 1 + builtins.max(map(_depth, arrays), default=0) if isinstance(arrays, list) else 0
+
+
+def _check_depth(arrays: Any, depth: int) -> None:
+    if isinstance(arrays, tuple):
+        raise error(ArgumentTypeError, "block", "got a tuple, wanted nested lists")
+    if isinstance(arrays, list) != (depth > 0) or (depth and not arrays):
+        raise error(ArgumentValueError, "block", "got lists of unequal depths, or an empty one")
+    for item in arrays if depth else ():
+        _check_depth(item, depth - 1)
 
 
 def _most_dimensions(arrays: Any) -> int:
@@ -257,7 +267,7 @@ def _pieces(operation: str, a: Any, sections: Any, axis: int, even: bool) -> lis
     if isinstance(sections, list | tuple) or np.ndim(sections):
         cuts = [slice(i, j).indices(length) for i, j in _between(sections)]
         return [ops.slice_in_dim(a, i, builtins.max(i, j), axis) for i, j, _ in cuts]
-    count = operator.index(sections)
+    count = operator.index(sections) if even else int(sections)
     if count <= 0 or (even and length % count):
         raise error(
             ArgumentValueError,
@@ -405,6 +415,8 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     axis = normalize_axis("unstack", axis, len(shape_of(x)))
     shape = tuple(shape_of(x))
     rest = shape[:axis] + shape[axis + 1 :]
+    if not shape[axis]:
+        return ()
     parts = ops.split(x, (1,) * shape[axis], axis)
     return tuple(base.reshape(part, rest) for part in parts)
 

@@ -12,7 +12,7 @@ import numpy as np
 import fxad.ops.base as base
 import fxad.ops.shape as ops
 from fxad.core.source import error
-from fxad.errors import ArgumentValueError, ShapeError
+from fxad.errors import ArgumentTypeError, ArgumentValueError, ShapeError
 from fxad.numpy.creation import Size, shape_tuple
 from fxad.numpy.dispatch import implements
 from fxad.numpy.nested import operand
@@ -50,12 +50,22 @@ def reshape(
     a = operand(a)
     if shape is None:
         raise TypeError("reshape() missing 1 required argument: 'shape'")
-    if order == "A":
-        order = "C"
+    order = layout("reshape", order, "CFA")
     lengths = _fill_in(shape_of(a), shape_tuple(shape))
     if order == "C":
         return base.reshape(a, lengths)
     return _reversed(base.reshape(_reversed(a), lengths[::-1]))
+
+
+def layout(operation: str, order: Any, known: str) -> str:
+    """The order in which elements are read: a traced array counts as one in C order."""
+    if not isinstance(order, str) or order.upper() not in (*known,):
+        raise error(
+            ArgumentValueError,
+            operation,
+            f"got order={order!r}, wanted one of {', '.join(known)}",
+        )
+    return "F" if order.upper() == "F" else "C"
 
 
 def _fill_in(old: Sequence[int], new: tuple[int, ...]) -> tuple[int, ...]:
@@ -94,7 +104,8 @@ def ravel(a: Any, order: str = "C") -> Any:
       >>> fnp.ravel([[1, 2], [3, 4]], order="F").tolist()
       [1, 3, 2, 4]
     """
-    return reshape(a, -1 if math.prod(shape_of(operand(a))) else 0, "F" if order == "F" else "C")
+    order = layout("ravel", order, "CFAK")
+    return reshape(a, -1 if math.prod(shape_of(operand(a))) else 0, order)
 
 
 @implements(np.squeeze)
@@ -116,7 +127,13 @@ def squeeze(a: Any, axis: Axis = None) -> Any:
       >>> fnp.squeeze([[[1, 2]]]).shape
       (2,)
     """
-    return ops.squeeze(operand(a), axis)
+    a = operand(a)
+    if isinstance(axis, list):
+        raise error(
+            ArgumentTypeError, "squeeze", f"got axis={axis}, wanted an integer or a tuple of them"
+        )
+    # As in a reduction, a number may be squeezed along its axis 0 or -1.
+    return a if axis in (0, -1) and not shape_of(a) else ops.squeeze(a, axis)
 
 
 @implements(np.expand_dims)
@@ -274,6 +291,7 @@ def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
     if axes is None:
         return _reversed(a)
     ndim = len(shape_of(a))
+    axes = axes if isinstance(axes, tuple | list | np.ndarray) else (axes,)
     return base.transpose(a, [normalize_axis("transpose", operator.index(d), ndim) for d in axes])
 
 
@@ -391,5 +409,5 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     a = operand(a)
     ndim = len(shape_of(a))
     axis = normalize_axis("rollaxis", axis, ndim)
-    start = normalize_axis("rollaxis", start, ndim + 1) if start != ndim else ndim
+    start = start if start == ndim else normalize_axis("rollaxis", start, ndim)
     return base.moveaxis(a, axis, start - (axis < start))

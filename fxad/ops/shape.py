@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -498,7 +499,8 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
 
 def tile(x: Any, reps: Any) -> Any:
     """``x`` repeated as a whole, ``reps[i]`` times along axis ``i``."""
-    reps = tuple(map(int, reps)) if isinstance(reps, tuple | list | np.ndarray) else (int(reps),)
+    listed = reps if isinstance(reps, tuple | list | np.ndarray) else (reps,)
+    reps = tuple(map(operator.index, listed))
     if min(reps, default=0) < 0:
         raise error(ArgumentValueError, "tile", f"got reps={reps}, wanted counts from 0 on")
     shape = shape_of(x)

@@ -20,6 +20,8 @@ DIFFERENCES = [
     ("var std nanvar nanstd", "dtype=<class 'int'>", "integer moments overflow: refused"),
     ("var std nanvar nanstd", "dtype=<class 'numpy.int", "integer moments overflow: refused"),
     ("var std nanvar nanstd", "dtype=<class 'numpy.uint", "integer moments overflow: refused"),
+    ("repeat", "(float64[4], 1.5)", "half a repetition is refused, not rounded down"),
+    ("trim_zeros", "(list(", "arrays, of lists with tracers too"),
     ("nanargmax nanargmin", "(float64[3])", "only NaN, which jit cannot know: no error there"),
     ("nanargmax nanargmin", "(float64[2, 2], 1)", "the same"),
     (
