@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 import fxad.tree as tree
+from fxad.core.source import error
 from fxad.core.trace import Tracer
+from fxad.errors import ArgumentValueError, ShapeError
 from fxad.ops.base import convert, dtype_of, normalize_axis, reshape, shape_of
 from fxad.ops.collective import (
     all_gather_p,
@@ -25,6 +28,17 @@ from fxad.transforms.vmap import axis_size as _axis_size
 
 def _names(axis_name: Any) -> tuple[Any, ...]:
     return tuple(axis_name) if isinstance(axis_name, tuple | list) else (axis_name,)
+
+
+def _one_name(operation: str, axis_name: Any) -> tuple[Any, ...]:
+    names = _names(axis_name)
+    if len(names) != 1:
+        raise error(
+            ArgumentValueError,
+            operation,
+            f"got axis_name={axis_name!r}, wanted the name of one axis",
+        )
+    return names
 
 
 def psum(x: Any, axis_name: Any) -> Any:
@@ -46,7 +60,7 @@ def psum(x: Any, axis_name: Any) -> Any:
       >>> fxad.vmap(share, axis_name="i")(np.array([1.0, 3.0])).tolist()
       [0.25, 0.75]
     """
-    size = _axis_size("psum", axis_name)
+    size = _axis_size("psum", _names(axis_name))
 
     def leaf(value: Any) -> Any:
         if isinstance(value, int | float | complex) and not isinstance(value, Tracer):
@@ -77,7 +91,7 @@ def pmean(x: Any, axis_name: Any) -> Any:
       >>> fxad.vmap(centre, axis_name="i")(np.array([1.0, 3.0])).tolist()
       [-1.0, 1.0]
     """
-    size = _axis_size("pmean", axis_name)
+    size = _axis_size("pmean", _names(axis_name))
     return tree.map(lambda value: div(value, size), psum(x, axis_name))
 
 
@@ -178,7 +192,7 @@ def axis_size(axis_name: Any) -> int:
       >>> fxad.vmap(lambda x: x * fxad.lax.axis_size("i"), axis_name="i")(np.ones(3)).tolist()
       [3.0, 3.0, 3.0]
     """
-    return _axis_size("axis_size", axis_name)
+    return _axis_size("axis_size", _names(axis_name))
 
 
 def all_gather(x: Any, axis_name: Any, *, axis: int = 0, tiled: bool = False) -> Any:
@@ -204,7 +218,7 @@ def all_gather(x: Any, axis_name: Any, *, axis: int = 0, tiled: bool = False) ->
     """
 
     def leaf(value: Any) -> Any:
-        size, shape = _axis_size("all_gather", axis_name), shape_of(value)
+        size, shape = _axis_size("all_gather", _names(axis_name)), shape_of(value)
         where = normalize_axis("all_gather", axis, len(shape) + (not tiled))
         for one in reversed(_names(axis_name)):
             value = all_gather_p.bind(
@@ -223,7 +237,7 @@ def psum_scatter(x: Any, axis_name: Any, *, scatter_dimension: int = 0, tiled: b
     Args:
       x: a pytree of arrays whose ``scatter_dimension`` has the axis's size (a multiple of it if
         ``tiled``).
-      axis_name: the name of an enclosing ``vmap``'s axis.
+      axis_name: the name of an enclosing ``vmap``'s axis, or a tuple of them (row-major).
       scatter_dimension: the axis of ``x`` that is divided among the examples.
       tiled: keep that axis, with the length of a part.
 
@@ -240,14 +254,24 @@ def psum_scatter(x: Any, axis_name: Any, *, scatter_dimension: int = 0, tiled: b
       >>> fxad.vmap(part, axis_name="i")(np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
       [4.0, 6.0]
     """
-    size = _axis_size("psum_scatter", axis_name)
+    sizes = {one: _axis_size("psum_scatter", one) for one in _names(axis_name)}
+    size = math.prod(sizes.values())
 
     def leaf(value: Any) -> Any:
         shape = shape_of(value)
         d = normalize_axis("psum_scatter", scatter_dimension, len(shape))
-        part = shape[d] // size
-        value = reshape(value, (*shape[:d], size, *((part,) if tiled else ()), *shape[d + 1 :]))
-        return scatter_sum_p.bind(value, axis_name=_names(axis_name), axis=d, size=size)
+        if shape[d] % size if tiled else shape[d] != size:
+            raise error(
+                ShapeError,
+                "psum_scatter",
+                f"got {shape} to divide along axis {d} among {size} examples, wanted the length "
+                f"{'a multiple of ' if tiled else ''}{size} there",
+            )
+        part = (shape[d] // size,) if tiled else ()
+        value = reshape(value, (*shape[:d], *sizes.values(), *part, *shape[d + 1 :]))
+        for one, n in sizes.items():
+            value = scatter_sum_p.bind(value, axis_name=(one,), axis=d, size=n)
+        return value
 
     return tree.map(leaf, x)
 
@@ -273,8 +297,8 @@ def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
       >>> fxad.vmap(shift, axis_name="i")(np.array([1.0, 2.0, 3.0])).tolist()
       [0.0, 1.0, 2.0]
     """
-    pairs = check_permutation(perm, _axis_size("ppermute", axis_name))
-    names = _names(axis_name)
+    names = _one_name("ppermute", axis_name)
+    pairs = check_permutation(perm, _axis_size("ppermute", names))
     return tree.map(lambda value: ppermute_p.bind(value, axis_name=names, perm=pairs), x)
 
 
@@ -299,9 +323,8 @@ def pshuffle(x: Any, axis_name: Any, perm: Sequence[int]) -> Any:
       >>> fxad.vmap(swap, axis_name="i")(np.array([1.0, 2.0])).tolist()
       [2.0, 1.0]
     """
-    size = _axis_size("pshuffle", axis_name)
+    size = _axis_size("pshuffle", _one_name("pshuffle", axis_name))
     pairs = [(source, destination) for destination, source in enumerate(perm)]
     if sorted(perm) != list(range(size)):
         check_permutation([*pairs, (-1, -1)], size)
     return ppermute(x, axis_name, pairs)
-
