@@ -288,7 +288,7 @@ def print_jaxpr(jaxpr: Jaxpr, indent: int = 0) -> str:
         right = f"{eqn.primitive}{_print_params(eqn.params, indent + 6)} {operands}".rstrip()
         lines.append(f"{pad}    {results} = {right}")
     outs = ", ".join(map(read, jaxpr.outvars)) + ("," if len(jaxpr.outvars) == 1 else "")
-    head = " ".join(filter(None, ["{ lambda", consts, ";", args])) + ". let"
+    head = " ".join(filter(None, ["{ lambda", consts, ";", args])) + (". let" if args else " . let")
     if not lines:
         return f"{head} in ({outs}) }}"
     return "\n".join([head, *lines, f"{pad}  in ({outs}) }}"])
