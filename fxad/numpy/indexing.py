@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,12 +13,17 @@ import fxad.ops.indexing as ops
 import fxad.ops.scatter as scatter
 from fxad.core.source import error
 from fxad.core.trace import Tracer
-from fxad.errors import ArgumentValueError, TracerAssignmentError
+from fxad.errors import ArgumentValueError, DtypeError, TracerAssignmentError
+from fxad.numpy.creation import full_like
 from fxad.numpy.dispatch import TABLE, implements, known, refuse_out
+from fxad.numpy.dtypes import result_type
 from fxad.numpy.nested import NESTED, array_of, operand, strong
-from fxad.ops.base import broadcast_to, convert, dtype_of, reshape, shape_of
+from fxad.ops.base import convert, dtype_of, reshape, shape_of
+from fxad.ops.elementwise import max as maximum
+from fxad.ops.elementwise import min as minimum
+from fxad.ops.elementwise import remainder
 from fxad.ops.elementwise import select as choose_between
-from fxad.ops.logic import ne
+from fxad.ops.logic import logical_not, logical_or, ne
 from fxad.ops.shape import broadcast_arrays, ravel, stack, tile
 
 
@@ -82,7 +88,10 @@ def take(
       [30, 10]
     """
     refuse_out("take", out)
-    return ops.take(operand(a), operand(indices), axis, mode, fill_value)
+    places = operand(indices)
+    if type(indices) in NESTED and 0 in shape_of(places):
+        places = convert(places, np.int64)
+    return ops.take(operand(a), places, axis, mode, fill_value)
 
 
 @implements(np.take_along_axis)
@@ -126,7 +135,7 @@ def nonzero(a: Any) -> tuple[Any, ...]:
       >>> fnp.nonzero([0, 5, 6])[0].tolist()
       [1, 2]
     """
-    return tuple(np.nonzero(known("nonzero", a)))
+    return tuple(np.nonzero(known("nonzero", operand(a))))
 
 
 @implements(np.argwhere)
@@ -238,10 +247,31 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
       [1, 20, 3]
     """
     refuse_out("choose", out)
-    which, *arrays = broadcast_arrays(operand(a), *map(operand, choices))
-    index = reshape(which, (1, *shape_of(which)))
-    found = ops.take_along_axis(stack(arrays), index, 0, mode)
+    arrays = [operand(choice) for choice in choices]
+    which, *arrays = broadcast_arrays(_choice(operand(a), len(arrays), mode), *arrays)
+    found = ops.take_along_axis(stack(arrays), reshape(which, (1, *shape_of(which))), 0)
     return reshape(found, shape_of(which))
+
+
+def _choice(which: Any, count: int, mode: str) -> Any:
+    """The numbers of the choices, within bounds."""
+    if mode == "wrap":
+        return remainder(which, count)
+    if mode == "clip":
+        return minimum(maximum(which, 0), count - 1)
+    known = which.concrete() if isinstance(which, Tracer) else which
+    if (
+        mode != "raise"
+        or not count
+        or (known is not None and np.any((known < 0) | (known >= count)))
+    ):
+        raise error(
+            ArgumentValueError,
+            "choose",
+            f"got mode={mode!r}, {count} choices and a number of none of them",
+            'Choose mode="wrap" or mode="clip" for numbers out of bounds.',
+        )
+    return which
 
 
 @implements(np.select)
@@ -271,11 +301,15 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
             f"got {len(condlist)} conditions and {len(choicelist)} choices, wanted as many of "
             "both, and at least one",
         )
-    out = array_of(default)
-    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
-        choice = array_of(choice) if type(choice) in NESTED else choice
-        out = choose_between(operand(condition), choice, out)
-    return strong(out)
+    conditions = [operand(condition) for condition in condlist]
+    if any(dtype_of(condition).kind != "b" for condition in conditions):
+        raise error(DtypeError, "select", "got conditions that are not of bool")
+    choices = [array_of(x) if type(x) in NESTED else x for x in (*choicelist, default)]
+    dtype = result_type(*choices)
+    out = convert(choices.pop(), dtype)
+    for condition, choice in zip(reversed(conditions), reversed(choices), strict=True):
+        out = choose_between(condition, convert(choice, dtype), out)
+    return out
 
 
 @implements(np.piecewise)
@@ -299,23 +333,39 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
       [2.0, 30.0]
     """
     x = operand(x)
-    if not isinstance(condlist, list | tuple):
+    lists = isinstance(condlist, list | tuple)
+    if not lists or (isinstance(condlist[0], bool | np.bool) and shape_of(x)):
         condlist = [condlist]
-    pieces = [f(x, *args, **kw) if callable(f) else f for f in funclist]
     conditions = [operand(c) for c in condlist]
-    if len(pieces) not in (len(conditions), len(conditions) + 1):
+    functions = list(funclist)
+    if len(functions) not in (len(conditions), len(conditions) + 1):
         raise error(
             ArgumentValueError,
             "piecewise",
-            f"got {len(pieces)} functions and {len(conditions)} conditions, wanted as many "
+            f"got {len(functions)} functions and {len(conditions)} conditions, wanted as many "
             "functions, or one more",
         )
-    default = pieces.pop() if len(pieces) > len(conditions) else 0
-    out = broadcast_to(convert(default, dtype_of(x)), shape_of(x))
+    if len(functions) > len(conditions):
+        conditions.append(logical_not(functools.reduce(logical_or, conditions)))
+    out = full_like(x, 0)
     # The last condition that holds decides, as with NumPy's assignments one after another.
-    for condition, piece in zip(conditions, pieces, strict=True):
-        out = choose_between(condition, convert(piece, dtype_of(x)), out)
+    for condition, f in zip(conditions, functions, strict=True):
+        out = _piece(out, x, condition, functools.partial(f, *args, **kw) if callable(f) else f)
     return out
+
+
+def _piece(out: Any, x: Any, condition: Any, f: Any) -> Any:
+    """``out`` with a piece of the function where the condition holds."""
+    if isinstance(condition, Tracer) or not shape_of(x):
+        piece = f(x) if callable(f) else f
+        rest = len(shape_of(x)) - len(shape_of(condition))
+        condition = reshape(condition, (*shape_of(condition), *(1,) * rest))
+        return choose_between(condition, convert(piece, dtype_of(x)), out)
+    if not np.any(condition):
+        return out
+    # Only there is the function evaluated, so that what it does elsewhere is of no concern.
+    piece = f(ops.getitem(x, condition)) if callable(f) else f
+    return functional.at(out)[condition].set(convert(piece, dtype_of(x)))
 
 
 # Parts replaced, in a new array ------------------------------------------------------------------

@@ -8,7 +8,9 @@ import numpy as np
 
 import fxad.ops.elementwise as ops
 import fxad.ops.logic as logic
+from fxad.core.source import error
 from fxad.core.trace import Tracer
+from fxad.errors import ArgumentValueError
 from fxad.numpy.dispatch import implements
 from fxad.numpy.nested import operand
 from fxad.ops.base import dtype_of, reshape, shape_of
@@ -151,6 +153,13 @@ def isin(
       [True, False, True]
     """
     element, tests = operand(element), ravel(operand(test_elements))
+    whole = dtype_of(element).kind in "biu" and dtype_of(tests).kind in "biu"
+    if kind not in (None, "sort", "table") or (kind == "table" and not whole):
+        raise error(
+            ArgumentValueError,
+            "isin",
+            f'got kind={kind!r}, wanted "sort", for integers also "table", or None',
+        )
     grown = reshape(element, (*shape_of(element), 1))
     found = any_(logic.eq(grown, tests), -1)
     return logic.logical_not(found) if invert else found

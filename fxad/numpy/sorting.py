@@ -8,14 +8,15 @@ import numpy as np
 
 import fxad.ops.sorting as ops
 from fxad.core.source import error
-from fxad.errors import ArgumentValueError
+from fxad.core.trace import Tracer
+from fxad.errors import ArgumentValueError, DtypeError, ShapeError
 from fxad.numpy.dispatch import implements, known
 from fxad.numpy.nested import operand
-from fxad.ops.base import convert, dtype_of, shape_of
+from fxad.ops.base import convert, dtype_of, reshape, shape_of
 from fxad.ops.elementwise import select, sub
-from fxad.ops.logic import lt
+from fxad.ops.logic import le, lt
 from fxad.ops.scatter import scatter
-from fxad.ops.shape import flip
+from fxad.ops.shape import flip, slice_in_dim
 
 _STABLE = ("stable", "mergesort")
 
@@ -28,7 +29,24 @@ def _stable(operation: str, kind: str | None, order: Any, stable: bool | None) -
             f"got kind={kind!r} and order={order!r}, wanted 'quicksort', 'heapsort', 'mergesort' "
             "or 'stable', and no order",
         )
+    if stable is not None and kind is not None:
+        raise error(ArgumentValueError, operation, "got both kind= and stable=", "Give one.")
     return bool(stable) or kind in _STABLE
+
+
+def _listed(a: Any, axis: int | None) -> tuple[Any, int | None]:
+    """A number among whose places one asks is a list of one, as in NumPy."""
+    a = operand(a)
+    return (reshape(a, (1,)), axis) if not shape_of(a) and axis in (0, -1) else (a, axis)
+
+
+def _check_partition(operation: str, kind: str, order: Any) -> None:
+    if kind != "introselect" or order is not None:
+        raise error(
+            ArgumentValueError,
+            operation,
+            f"got kind={kind!r} and order={order!r}, wanted 'introselect' and no order",
+        )
 
 
 @implements(np.sort)
@@ -86,7 +104,8 @@ def argsort(
       >>> fnp.argsort([3, 1, 2]).tolist()
       [1, 2, 0]
     """
-    return ops.argsort(operand(a), axis, _stable("argsort", kind, order, stable))
+    a, axis = _listed(a, axis)
+    return ops.argsort(a, axis, _stable("argsort", kind, order, stable))
 
 
 @implements(np.sort_complex)
@@ -107,7 +126,7 @@ def sort_complex(a: Any) -> Any:
     a = operand(a)
     if dtype_of(a).kind == "c":
         return ops.sort(a)
-    narrow = dtype_of(a).char in "bhBHef"
+    narrow = dtype_of(a).char in "bhBH"
     return ops.sort(convert(a, np.complex64 if narrow else np.complex128))
 
 
@@ -132,6 +151,7 @@ def partition(
       >>> int(fnp.partition([3, 1, 2], 1)[1])
       2
     """
+    _check_partition("partition", kind, order)
     return ops.partition(operand(a), kth, axis)
 
 
@@ -156,7 +176,9 @@ def argpartition(
       >>> int(fnp.argpartition([3, 1, 2], 0)[0])
       1
     """
-    return ops.argpartition(operand(a), kth, axis)
+    _check_partition("argpartition", kind, order)
+    a, axis = _listed(a, axis)
+    return ops.argpartition(a, kth, axis)
 
 
 @implements(np.lexsort)
@@ -197,8 +219,14 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
       >>> fnp.searchsorted([1, 3, 5], [3, 4]).tolist()
       [1, 2]
     """
-    sorter = None if sorter is None else operand(sorter)
-    return ops.searchsorted(operand(a), operand(v), side, sorter)
+    a, sorter = operand(a), None if sorter is None else operand(sorter)
+    if sorter is not None and shape_of(sorter) != shape_of(a):
+        raise error(
+            ShapeError,
+            "searchsorted",
+            f"got sorter= of shape {shape_of(sorter)}, wanted {shape_of(a)}",
+        )
+    return ops.searchsorted(a, operand(v), side, sorter)
 
 
 @implements(np.digitize)
@@ -219,13 +247,27 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
       [1, 3]
     """
     x, bins = operand(x), operand(bins)
-    edges = known("digitize", bins)
+    if "c" in (dtype_of(x).kind, dtype_of(bins).kind):
+        raise error(DtypeError, "digitize", "got complex numbers, wanted real ones")
     side = "left" if right else "right"
-    if len(edges) < 2 or edges[0] <= edges[-1]:
-        return ops.searchsorted(bins, x, side)
-    count = shape_of(bins)[0]
-    flipped = ops.searchsorted(flip(bins), x, "right" if right else "left")
-    return sub(count, flipped)
+    upward = ops.searchsorted(bins, x, side)
+    downward = sub(shape_of(bins)[0], ops.searchsorted(flip(bins), x, side))
+    edges = bins.concrete() if isinstance(bins, Tracer) else bins
+    if edges is None:
+        ends = (
+            slice_in_dim(bins, 0, 1, 0),
+            slice_in_dim(bins, shape_of(bins)[0] - 1, shape_of(bins)[0], 0),
+        )
+        return select(reshape(le(*ends), ()), upward, downward)
+    if np.all(edges[:-1] <= edges[1:]):
+        return upward
+    if not np.all(edges[:-1] >= edges[1:]):
+        raise error(ArgumentValueError, "digitize", "got bins in no order, wanted sorted ones")
+    return downward
+
+
+def _unfit(weights: Any, x: Any) -> bool:
+    return dtype_of(weights).kind == "c" or shape_of(weights) != shape_of(x)
 
 
 @implements(np.bincount, beyond=("length",))
@@ -251,7 +293,13 @@ def bincount(
       >>> fnp.bincount([0, 2, 2]).tolist()
       [1, 0, 2]
     """
-    x = operand(x)
+    x, weights = operand(x), None if weights is None else operand(weights)
+    if len(shape_of(x)) != 1 or minlength < 0 or (weights is not None and _unfit(weights, x)):
+        raise error(
+            ArgumentValueError,
+            "bincount",
+            "wanted a vector of integers, as many real weights if any, and minlength= of 0 or more",
+        )
     if length is None:
         values = np.asarray(known("bincount", x))
         if values.min(initial=0) < 0:
@@ -260,5 +308,5 @@ def bincount(
     x = select(lt(x, 0), length, x)
     if weights is None:
         return scatter(np.zeros(length, np.int64), x, 1, "add", "drop")
-    weights = convert(operand(weights), np.float64)
+    weights = convert(weights, np.float64)
     return scatter(np.zeros(length), x, weights, "add", "drop")

@@ -8,6 +8,7 @@ first.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -130,14 +131,14 @@ def argsort(x: Any, axis: int | None = -1, stable: bool = False) -> Any:
 
 
 def _places(operation: str, kth: Any, length: int) -> tuple[int, ...]:
-    listed = kth if isinstance(kth, tuple | list) else np.ravel(kth).tolist()
+    listed = [operator.index(k) for k in (kth if np.ndim(kth) else [kth])]
     if any(not -length <= k < length for k in listed):
         raise error(
             ArgumentValueError,
             operation,
             f"got kth={kth} for an axis of length {length}, wanted places on it",
         )
-    return tuple(sorted({int(k) % length for k in listed}))
+    return tuple(sorted({k % length for k in listed}))
 
 
 def partition(x: Any, kth: Any, axis: int | None = -1) -> Any:

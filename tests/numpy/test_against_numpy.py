@@ -20,6 +20,7 @@ DIFFERENCES = [
     ("var std nanvar nanstd", "dtype=<class 'int'>", "integer moments overflow: refused"),
     ("var std nanvar nanstd", "dtype=<class 'numpy.int", "integer moments overflow: refused"),
     ("var std nanvar nanstd", "dtype=<class 'numpy.uint", "integer moments overflow: refused"),
+    ("isscalar", "(float64[])", "an array without dimensions counts: tracers of both look alike"),
     ("repeat", "(float64[4], 1.5)", "half a repetition is refused, not rounded down"),
     ("trim_zeros", "(list(", "arrays, of lists with tracers too"),
     ("nanargmax nanargmin", "(float64[3])", "only NaN, which jit cannot know: no error there"),
@@ -107,7 +108,7 @@ class Traced:
         return flat(out)
 
     def hidden(self) -> bool:
-        """Whether no argument itself is traced, only items of lists: NumPy does not look there."""
+        """Whether only items of lists are traced: NumPy itself does not look there."""
         args = self.sample.args
         return not any(x is y for x in args for y in self.traced)
 
@@ -184,13 +185,14 @@ def check(mode: Callable[[Traced], Any], function: Any, reference: Any, sample: 
         return
     for chosen in subsets(places):
         f = Traced(function, sample, chosen)
+        if function is reference and f.hidden():
+            continue
         where = f"{sample!r}, traced {chosen}"
         try:
             got = mode(f)
         except REFUSED as e:
             clear = isinstance(e, fxad.errors.FxadError)
-            may = (sample.by_value and mode is by_jit) or (function is reference and f.hidden())
-            if wanted is not None and not (clear and may):
+            if wanted is not None and not (clear and sample.by_value and mode is by_jit):
                 yield f"{where}: {type(e).__name__}: {e}"
             continue
         if wanted is None:
