@@ -202,8 +202,8 @@ class Tracer:
             "asarray",
             f"got a tracer of {self.aval.long_name()} under {self._trace.transformation}"
             f"{self.origin()}, wanted the numbers of an array",
-            "Use the functions of fxad.numpy (fnp.array([...]) takes tracers), or move the "
-            "conversion out of the transformed function.",
+            "Use the functions of fxad.numpy (fnp.array([...]) takes tracers, and fnp.take(a, i) "
+            "is a[i] for a traced i), or move the conversion out of the transformed function.",
         )
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
