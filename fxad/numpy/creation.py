@@ -12,8 +12,10 @@ import fxad.config as config
 from fxad.backends.numpy import xp as numpy_xp
 from fxad.backends.registry import backend_of, default_xp
 from fxad.core.aval import PYTHON_SCALARS, DType, Shape, weak_dtype
+from fxad.core.source import error
 from fxad.core.staging import JaxprTrace
 from fxad.core.trace import EVAL, Tracer, current_trace, ground
+from fxad.errors import ShapeError
 from fxad.numpy.dispatch import ARRAY, FOREIGN, TRACED, implements, kinds
 from fxad.numpy.nested import NESTED, array_of, operand
 from fxad.ops.base import broadcast_to, convert, dtype_of, reshape, shape_of
@@ -32,11 +34,23 @@ def staging() -> bool:
 
 def shape_tuple(shape: Size) -> Shape:
     """A shape from an integer or a sequence of them."""
-    if isinstance(shape, tuple | list):
-        return tuple(map(operator.index, shape))
     if isinstance(shape, np.ndarray):
-        return tuple(map(operator.index, shape.tolist())) if shape.ndim else (int(shape),)
-    return (operator.index(shape),)  # type: ignore[arg-type]
+        shape = shape.tolist()
+    listed = shape if isinstance(shape, tuple | list) else (shape,)
+    return tuple(map(operator.index, listed))
+
+
+def lengths(shape: Size) -> Shape:
+    """The shape of a new array."""
+    found = shape_tuple(shape)
+    if any(n < 0 for n in found):
+        raise error(ShapeError, "shape", f"got {found}, wanted no negative lengths")
+    return found
+
+
+def _known_shape(shape: Any) -> Any:
+    """What NumPy itself takes as a shape; a traced one says what it is."""
+    return shape if type(shape) in (int, tuple) else shape_tuple(shape)
 
 
 def default_dtype(*numbers: Any) -> DType:
@@ -80,8 +94,8 @@ def zeros(shape: Size, dtype: Any = None, order: str = "C", *, device: Any = Non
     """
     dtype = config.default_float if dtype is None else dtype
     if staging():
-        return staged_full(shape_tuple(shape), 0, dtype)
-    return _on(device, default_xp().zeros(shape, dtype, order))
+        return staged_full(lengths(shape), 0, dtype)
+    return _on(device, default_xp().zeros(_known_shape(shape), dtype, order))
 
 
 def ones(shape: Size, dtype: Any = None, order: str = "C", *, device: Any = None) -> Any:
@@ -103,8 +117,8 @@ def ones(shape: Size, dtype: Any = None, order: str = "C", *, device: Any = None
     """
     dtype = config.default_float if dtype is None else dtype
     if staging():
-        return staged_full(shape_tuple(shape), 1, dtype)
-    return _on(device, default_xp().ones(shape, dtype, order))
+        return staged_full(lengths(shape), 1, dtype)
+    return _on(device, default_xp().ones(_known_shape(shape), dtype, order))
 
 
 def empty(shape: Size, dtype: Any = None, order: str = "C", *, device: Any = None) -> Any:
@@ -126,7 +140,9 @@ def empty(shape: Size, dtype: Any = None, order: str = "C", *, device: Any = Non
     """
     if staging():
         return zeros(shape, dtype)
-    return _on(device, default_xp().empty(shape, dtype or config.default_float, order))
+    return _on(
+        device, default_xp().empty(_known_shape(shape), dtype or config.default_float, order)
+    )
 
 
 def full(
@@ -151,7 +167,7 @@ def full(
     """
     if staging() or kinds((fill_value,)) & TRACED:
         value = operand(fill_value)
-        return broadcast_to(value if dtype is None else convert(value, dtype), shape_tuple(shape))
+        return broadcast_to(value if dtype is None else convert(value, dtype), lengths(shape))
     if dtype is None and type(fill_value) in PYTHON_SCALARS:
         dtype = default_dtype(fill_value)
     xp = default_xp() if type(fill_value) in PYTHON_SCALARS else namespace_of(fill_value)
@@ -164,7 +180,7 @@ def full(
 def _like(x: Any, value: Any, dtype: Any, shape: Any, device: Any) -> Any:
     """An array with one value, of the shape, dtype and backend of a tracer."""
     x = operand(x)
-    shape = shape_of(x) if shape is None else shape_tuple(shape)
+    shape = shape_of(x) if shape is None else lengths(shape)
     dtype = dtype_of(x) if dtype is None else np.dtype(dtype)
     if staging() or isinstance(value, Tracer):
         return broadcast_to(convert(value, dtype), shape)

@@ -13,7 +13,7 @@ from fxad.backends.registry import default_xp
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.numpy.creation import staging
-from fxad.numpy.dispatch import implements, refuse_out
+from fxad.numpy.dispatch import implements, known, refuse_out
 from fxad.numpy.nested import operand
 from fxad.ops.base import (
     convert,
@@ -173,6 +173,7 @@ def diag_indices(n: int, ndim: int = 2) -> tuple[Any, ...]:
     return _made(np.diag_indices(n, ndim))
 
 
+@implements(np.diag_indices_from)
 def diag_indices_from(arr: Any) -> tuple[Any, ...]:
     """The indices of the main diagonal of an array.
 
@@ -233,6 +234,7 @@ def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, ...]:
     return _made(np.triu_indices(n, k, m))
 
 
+@implements(np.tril_indices_from)
 def tril_indices_from(arr: Any, k: int = 0) -> tuple[Any, ...]:
     """The indices of the lower triangle of a matrix.
 
@@ -252,6 +254,7 @@ def tril_indices_from(arr: Any, k: int = 0) -> tuple[Any, ...]:
     return tril_indices(rows, k, columns)
 
 
+@implements(np.triu_indices_from)
 def triu_indices_from(arr: Any, k: int = 0) -> tuple[Any, ...]:
     """The indices of the upper triangle of a matrix.
 
@@ -331,10 +334,10 @@ def ix_(*args: Any) -> tuple[Any, ...]:
     """
     out = []
     for i, x in enumerate(map(operand, args)):
-        if len(shape_of(x)) != 1 or dtype_of(x).kind not in "iu":
-            raise error(
-                ArgumentValueError, "ix_", f"got {shape_of(x)} of {dtype_of(x)}, wanted integers"
-            )
+        if len(shape_of(x)) != 1:
+            raise error(ShapeError, "ix_", f"got {shape_of(x)}, wanted one dimension")
+        if dtype_of(x).kind == "b":
+            x = np.nonzero(known("ix_", x))[0]
         out.append(reshape(x, (1,) * i + tuple(shape_of(x)) + (1,) * (len(args) - i - 1)))
     return tuple(out)
 

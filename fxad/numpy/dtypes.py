@@ -124,7 +124,7 @@ def astype(x: Any, dtype: Any, /, *, copy: Any = True, device: Any = None) -> An
     """The same values in another dtype.
 
     Args:
-      x: array, number or list.
+      x: array.
       dtype: the dtype.
       copy: as for NumPy, of plain arrays.
       device: as for NumPy, of plain arrays.
@@ -137,7 +137,9 @@ def astype(x: Any, dtype: Any, /, *, copy: Any = True, device: Any = None) -> An
       >>> fnp.astype(fnp.array([1.7]), int).tolist()
       [1]
     """
-    return cast(operand(x), dtype)
+    if not isinstance(x, np.ndarray | np.generic | Tracer):
+        raise TypeError(f"Input should be an array, not a {type(x).__name__}; see fnp.asarray.")
+    return cast(x, dtype)
 
 
 def cast(

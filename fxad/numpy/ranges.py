@@ -13,6 +13,7 @@ import fxad.ops.creation as ops
 from fxad.backends.registry import default_xp
 from fxad.core.aval import PYTHON_SCALARS, aval_of, promote
 from fxad.core.source import error
+from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.numpy.creation import default_dtype, namespace_of, staging
 from fxad.numpy.dispatch import (
@@ -21,11 +22,11 @@ from fxad.numpy.dispatch import (
     TRACED,
     answers,
     implements,
-    inexact,
     kinds,
     known,
 )
-from fxad.numpy.nested import operand
+from fxad.numpy.dtypes import result_type
+from fxad.numpy.nested import NESTED, array_of, operand
 from fxad.ops.base import (
     broadcast_to,
     convert,
@@ -38,7 +39,7 @@ from fxad.ops.base import (
     zeros_like,
 )
 from fxad.ops.elementwise import add, div, floor, log10, mul, pow, select, sign, sub
-from fxad.ops.shape import broadcast_arrays, concatenate, ravel, slice_in_dim
+from fxad.ops.shape import broadcast_arrays, concatenate, expand_dims, ravel, slice_in_dim
 from fxad.ops.transfer import device_put
 
 
@@ -47,7 +48,7 @@ def _on(device: Any, x: Any) -> Any:
 
 
 def arange(
-    start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None
+    start: Any = None, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None
 ) -> Any:
     """start, start + step, ... below stop.
 
@@ -66,7 +67,11 @@ def arange(
       >>> fnp.arange(1, 7, 2).tolist()
       [1, 3, 5]
     """
-    numbers = (0, start, step) if stop is None else (start, stop, step)
+    if start is None and stop is None:
+        raise TypeError("arange() requires stop to be specified.")
+    if stop is None or start is None:
+        start, stop = 0, start if stop is None else stop
+    numbers = (start, stop, step)
     if kinds(numbers) & TRACED:
         return _traced_arange(numbers, dtype)
     if dtype is None and any(type(x) is float for x in numbers):
@@ -130,7 +135,8 @@ def linspace(
     if dtype is None and type(start) in PYTHON_SCALARS and type(stop) in PYTHON_SCALARS:
         dtype = default_dtype(start, stop, 0.0)
     if kinds((start, stop)) & TRACED or staging():
-        out, step = _linspace(operand(start), operand(stop), num, endpoint, dtype, axis)
+        start, stop = (array_of(x) if type(x) in NESTED else x for x in (start, stop))
+        out, step = _linspace(start, stop, num, endpoint, dtype, axis)
         return (out, step) if retstep else out
     xp = namespace_of(start) if type(stop) in PYTHON_SCALARS else namespace_of(stop)
     found = xp.linspace(start, stop, num, endpoint, retstep, dtype, axis)
@@ -143,7 +149,7 @@ def _linspace(
     """NumPy's own steps, so that traced and untraced values are the same."""
     if num < 0:
         raise error(ArgumentValueError, "linspace", f"got num={num}, wanted a count from 0 on")
-    inner = np.result_type(dtype_of(start), dtype_of(stop), float(num))
+    inner = result_type(start, stop, 0.0)
     dtype = inner if dtype is None else np.dtype(dtype)
     start, stop = convert(start, inner), convert(stop, inner)
     delta = sub(stop, start)
@@ -187,8 +193,15 @@ def logspace(
       >>> fnp.logspace(0, 2, 3).tolist()
       [1.0, 10.0, 100.0]
     """
-    if np.ndim(base):
-        base = reshape(operand(base), (1, *shape_of(base)))
+    base = operand(base) if type(base) in NESTED else base
+    if shape_of(base):
+        start, stop = operand(start), operand(stop)
+        ndim = max(len(shape_of(x)) for x in (start, stop, base))
+        start, stop, base = (
+            reshape(x, (1,) * (ndim - len(shape_of(x))) + tuple(shape_of(x)))
+            for x in (start, stop, base)
+        )
+        base = expand_dims(base, axis)
     exponents = linspace(start, stop, num, endpoint, axis=axis)
     out = TABLE[np.power](base, exponents)
     return out if dtype is None else convert(out, dtype)
@@ -223,23 +236,45 @@ def geomspace(
         if dtype is None and type(start) in PYTHON_SCALARS and type(stop) in PYTHON_SCALARS:
             dtype = default_dtype(start, stop, 0.0)
         return default_xp().asarray(np.geomspace(start, stop, num, endpoint, dtype, axis))
-    start, stop = inexact(operand(start)), inexact(operand(stop))
+    start, stop = operand(start), operand(stop)
+    _refuse_zero(start, stop)
+    inner = np.result_type(dtype_of(start), dtype_of(stop), np.dtype(dtype or np.float64))
+    inner = np.result_type(inner, 0.0)
+    start, stop = convert(start, inner), convert(stop, inner)
     signs = sign(start)
     first, last = div(start, signs), div(stop, signs)
     out = pow(10.0, linspace(log10(first), log10(last), num, endpoint))
-    pieces = [broadcast_to(first, (1, *shape_of(out)[1:])), slice_in_dim(out, 1, num, 0)]
-    if endpoint and num > 1:
-        end = broadcast_to(last, (1, *shape_of(out)[1:]))
-        pieces = [pieces[0], slice_in_dim(out, 1, num - 1, 0), end]
-    out = mul(concatenate(pieces, 0), signs) if num > 1 else mul(out, signs)
+    if num > 0:
+        # The ends exactly, which powers of logarithms miss by some ulp.
+        ends = [broadcast_to(x, (1, *shape_of(out)[1:])) for x in (first, last)]
+        middle = slice_in_dim(out, 1, num - 1 if endpoint and num > 1 else num, 0)
+        out = concatenate([ends[0], middle, *ends[1 : 1 + (endpoint and num > 1)]], 0)
+    out = mul(out, signs)
     out = moveaxis(out, 0, normalize_axis("geomspace", axis, len(shape_of(out))))
     return out if dtype is None else convert(out, dtype)
+
+
+def _refuse_zero(*ends: Any) -> None:
+    for x in ends:
+        known = x.concrete() if isinstance(x, Tracer) else x
+        if known is not None and np.any(known == 0):
+            raise error(
+                ArgumentValueError, "geomspace", "got an end at 0, from which no factor leads"
+            )
 
 
 # Matrices ----------------------------------------------------------------------------------------
 
 
-def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Any:
+def eye(
+    N: int,
+    M: int | None = None,
+    k: int = 0,
+    dtype: Any = None,
+    order: str = "C",
+    *,
+    device: Any = None,
+) -> Any:
     """Ones on a diagonal, zeros elsewhere.
 
     Args:
@@ -247,6 +282,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: 
       M: the number of columns; None is N.
       k: which diagonal: 0 the main one, positive above it.
       dtype: the dtype; None is ``config.default_float``.
+      order: the layout in memory, "C" or "F".
       device: where.
 
     Returns:
@@ -260,7 +296,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: 
     dtype = config.default_float if dtype is None else dtype
     if staging():
         return ops.eye(N, M, k, dtype)
-    return _on(device, default_xp().eye(N, M, k, dtype))
+    return _on(device, default_xp().eye(N, M, k, dtype, order))
 
 
 def identity(n: int, dtype: Any = None) -> Any:
@@ -374,7 +410,9 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     if len(shape_of(x)) != 1:
         raise error(ShapeError, "vander", f"got {shape_of(x)}, wanted a vector")
     (length,) = shape_of(x)
-    N = length if N is None else N
+    N = length if N is None else operator.index(N)
+    if N < 0:
+        raise error(ArgumentValueError, "vander", f"got N={N}, wanted a count from 0 on")
     dtype = np.promote_types(dtype_of(x), np.int_)
     x = convert(x, dtype)
     # The power 0 comes from the first factor, so that 0**0 has no logarithm in its derivative.
