@@ -11,7 +11,7 @@ import numpy as np
 import fxad.tree as tree
 import fxad.tree_util as tree_util
 from fxad.backends.pool import Buffer
-from fxad.core.aval import PYTHON_SCALARS, aval_of, describe, float0, is_value, weak_dtype
+from fxad.core.aval import PYTHON_SCALARS, aval_of, describe, float0, is_array, is_value, weak_dtype
 from fxad.core.source import error
 from fxad.core.staging import check_output
 from fxad.core.trace import EVAL, Tracer, current_trace, leaked
@@ -70,6 +70,12 @@ def own(outputs: Sequence[Any], inputs: Sequence[Any] = (), held: bool = False) 
             taken.add(id(x))
         owned.append(x)
     return owned
+
+
+def own_arrays(leaves: Sequence[Any], inputs: Sequence[Any], held: bool = False) -> list[Any]:
+    """As ``own``, for auxiliary data, which need not be arrays."""
+    owned = iter(own([x for x in leaves if is_array(x)], inputs, held))
+    return [next(owned) if is_array(x) else x for x in leaves]
 
 
 def _count_listed() -> int:

@@ -153,7 +153,7 @@ def _jacobian(
         blocks = _columns(run) if go_forward else _rows(run)
         rows = [tree.unflatten(run.in_structure, row) for row in blocks]
         jacobian = tree.unflatten(run.out_structure, rows)
-        return (jacobian, run.aux) if has_aux else jacobian
+        return (jacobian, run.aux()) if has_aux else jacobian
 
     return jacobian_of
 

@@ -23,6 +23,7 @@ from fxad.transforms.common import (
     flatten_inputs,
     flatten_outputs,
     own,
+    own_arrays,
     unpack_aux,
 )
 
@@ -183,7 +184,8 @@ def jvp(
     tangent = tree.unflatten(out_structure, owned[count:])
     if not has_aux:
         return out, tangent
-    return out, tangent, tree.unflatten(aux_structure, [y for y, _ in results[count:]])
+    aux = own_arrays([y for y, _ in results[count:]], [*flat_primals, *owned])
+    return out, tangent, tree.unflatten(aux_structure, aux)
 
 
 def _check_tangent(tangent: Any, primal: Any) -> Any:

@@ -22,6 +22,7 @@ from fxad.transforms.common import (
     flatten_outputs,
     normalize_argnums,
     own,
+    own_arrays,
     partial_call,
     unpack_aux,
 )
@@ -65,7 +66,7 @@ class Linearized:
             flat_fun, self.primals, self.in_avals, transformation
         )
         self.outs, self.out_nodes = outs[: self.count], nodes[: self.count]
-        self.aux = tree.unflatten(aux_structure, outs[self.count :]) if has_aux else None
+        self.aux_leaves, self.aux_structure = outs[self.count :], aux_structure
         self.out_avals = [aval_of(y) for y in self.outs]
         self.recorded: tuple[Recorded, list[Any]] | None = None
         self.fingerprints = _fingerprints(self.primals) if config.check_mutation else None
@@ -73,6 +74,11 @@ class Linearized:
     def out(self, tape_lives: bool = True) -> Any:
         """The function's output, as the user's own arrays: the tape may hold the very same."""
         return tree.unflatten(self.out_structure, own(self.outs, self.primals, tape_lives))
+
+    def aux(self, tape_lives: bool = True) -> Any:
+        """The auxiliary data, with arrays of the user's own."""
+        leaves = own_arrays(self.aux_leaves, [*self.primals, *self.outs], tape_lives)
+        return tree.unflatten(self.aux_structure, leaves)
 
     def push(self, tangents: Sequence[Any]) -> list[Any]:
         """Tangents of the outputs, one for each leaf; the linear part alone runs."""
@@ -160,7 +166,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     check_callable("vjp", fun)
     run = Linearized("vjp", lambda args: fun(*args), primals, has_aux)
     pullback = Pullback(run)
-    return (run.out(), pullback, run.aux) if has_aux else (run.out(), pullback)
+    return (run.out(), pullback, run.aux()) if has_aux else (run.out(), pullback)
 
 
 def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -189,7 +195,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     check_callable("linearize", fun)
     run = Linearized("linearize", lambda args: fun(*args), primals, has_aux)
     pushforward = Pushforward(run)
-    return (run.out(), pushforward, run.aux) if has_aux else (run.out(), pushforward)
+    return (run.out(), pushforward, run.aux()) if has_aux else (run.out(), pushforward)
 
 
 def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., Any]:
@@ -348,7 +354,7 @@ def _value_and_grad(
         seed = _seed(name, run, holomorphic)
         value = run.out(tape_lives=False)
         grads = tree.unflatten(run.in_structure, run.pull([seed], consume=True))
-        return (value, run.aux) if has_aux else value, grads
+        return (value, run.aux(tape_lives=False)) if has_aux else value, grads
 
     return both
 
