@@ -1,11 +1,14 @@
 """No primitive without its rules, and none without an entry in the table."""
 
+import inspect
 import itertools
 
 import numpy as np
 import pytest
 
 import fxad
+import fxad.lax.parallel
+from fxad import lax
 from fxad.core.aval import ShapedArray
 from fxad.core.primitive import Primitive
 from fxad.ops.rules import elementwise
@@ -52,6 +55,17 @@ def test_has_the_rules_that_apply(primitive):
 def test_stands_in_the_table(primitive):
     """The table's tests then hold its rules: values, batches, derivatives to second order."""
     assert primitive in COVERED, f"no OpInfo in tests/opinfos/ names {primitive.name}_p"
+
+
+#: Functions of lax whose results are no arrays, and collectives, whose entries make their vmap.
+NO_ENTRY = {"axis_size", "broadcast_shapes"}
+
+
+@pytest.mark.parametrize("name", [n for n in lax.__all__ if inspect.isfunction(getattr(lax, n))])
+def test_functions_of_lax_stand_in_the_table(name):
+    entries = {info.name for info in table()}
+    collective = getattr(lax, name) is getattr(fxad.lax.parallel, name, None)
+    assert f"lax.{name}" in entries or (collective and name in entries) or name in NO_ENTRY
 
 
 ELEMENTWISE = {
