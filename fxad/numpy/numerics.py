@@ -10,8 +10,11 @@ import numpy as np
 import fxad.ops.elementwise as ops
 import fxad.ops.logic as logic
 from fxad.core.source import error
-from fxad.errors import ArgumentValueError, ShapeError
-from fxad.numpy.dispatch import implements, inexact
+from fxad.core.trace import Tracer
+from fxad.errors import ArgumentValueError, DtypeError, ShapeError
+from fxad.numpy.dispatch import check_cast, implements, inexact
+from fxad.numpy.dtypes import result_type
+from fxad.numpy.manipulation import at_least_dimensions
 from fxad.numpy.nested import operand
 from fxad.ops.base import (
     broadcast_to,
@@ -92,9 +95,12 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
       >>> fnp.ediff1d([1, 4, 9], to_begin=0).tolist()
       [0, 3, 5]
     """
-    inner = diff(ravel(operand(ary)))
-    ends = (None if x is None else ravel(operand(x)) for x in (to_begin, to_end))
-    begin, end = (None if x is None else convert(x, dtype_of(inner)) for x in ends)
+    ary = operand(ary)
+    inner, dtype = diff(ravel(ary)), dtype_of(ary)
+    begin, end = (
+        None if x is None else check_cast("ediff1d", ravel(operand(x)), dtype, "same_kind")
+        for x in (to_begin, to_end)
+    )
     return concatenate([x for x in (begin, inner, end) if x is not None], 0)
 
 
@@ -125,7 +131,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
         dx = diff(x, axis=-1 if vector else axis)
         dx = _along(dx, axis, ndim) if vector else dx
     length = shape_of(y)[axis]
-    both = ops.add(slice_in_dim(y, 1, length, axis), slice_in_dim(y, 0, length - 1, axis))
+    start, stop = min(1, length), max(length - 1, 0)
+    both = ops.add(slice_in_dim(y, start, length, axis), slice_in_dim(y, 0, stop, axis))
     areas = ops.div(ops.mul(dx, both), 2.0)
     return reduce_sum(areas, (axis + len(shape_of(areas)) - ndim,))
 
@@ -163,7 +170,7 @@ def gradient(
     if isinstance(axis, tuple | list):
         axes = tuple(normalize_axis("gradient", d, len(shape_of(f))) for d in axis)
     steps = varargs or (1.0,)
-    steps = steps * len(axes) if len(steps) == 1 else steps
+    steps = steps * len(axes) if len(steps) == 1 and not np.ndim(steps[0]) else steps
     if len(steps) != len(axes) or edge_order not in (1, 2):
         raise error(
             ArgumentValueError,
@@ -171,17 +178,22 @@ def gradient(
             f"got {len(varargs)} distances for {len(axes)} axes and edge_order={edge_order}, "
             "wanted one distance, or one for each axis, and 1 or 2",
         )
-    found = tuple(_slope(f, operand(h), d, edge_order) for h, d in zip(steps, axes, strict=True))
+    # The slopes have the samples' own dtype, whatever that of the distances is.
+    found = tuple(
+        convert(_slope(f, operand(h), d, edge_order), dtype_of(f))
+        for h, d in zip(steps, axes, strict=True)
+    )
     return found[0] if len(found) == 1 else found
 
 
 def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
     length, ndim = shape_of(f)[axis], len(shape_of(f))
-    if length < edge_order + 1:
+    if length < edge_order + 1 or shape_of(h) not in ((), (length,)):
         raise error(
             ArgumentValueError,
             "gradient",
-            f"got {length} samples along axis {axis}, wanted at least {edge_order + 1}",
+            f"got {length} samples along axis {axis} and a distance of shape {shape_of(h)}, wanted "
+            f"at least {edge_order + 1}, and a number or the places of all samples",
         )
     even = not shape_of(h)
     gaps = broadcast_to(h, (length - 1,)) if even else diff(h)
@@ -243,6 +255,8 @@ def interp(
         raise error(
             ShapeError, "interp", f"got xp {shape_of(xp)} and fp {shape_of(fp)}, wanted two vectors"
         )
+    if dtype_of(x).kind == "c" or dtype_of(xp).kind == "c":
+        raise error(DtypeError, "interp", "got complex places, which have no order")
     if period is not None:
         x, xp, fp = _periodic(x, xp, fp, period)
         left = right = None
@@ -253,12 +267,24 @@ def interp(
     width = ops.sub(x1, x0)
     slope = ops.div(ops.sub(f1, f0), ops.select(logic.eq(width, 0), 1, width))
     out = ops.add(ops.mul(slope, ops.sub(x, x0)), f0)
+    out = _beside_infinities(out, slope, (x, x0, x1, f0, f1))
     out = ops.select(logic.lt(x, take(xp, 0)), take(fp, 0) if left is None else left, out)
     return ops.select(logic.gt(x, take(xp, last)), take(fp, last) if right is None else right, out)
 
 
+def _beside_infinities(out: Any, slope: Any, places: tuple[Any, ...]) -> Any:
+    """Values that are NaN from the left taken from the right, and at samples the samples."""
+    x, x0, x1, f0, f1 = places
+    from_right = ops.add(ops.mul(slope, ops.sub(x, x1)), f1)
+    out = ops.select(logic.isnan(out), from_right, out)
+    sure = logic.logical_or(logic.eq(x, x0), logic.eq(f0, f1))
+    return ops.select(logic.logical_and(logic.isnan(out), sure), f0, out)
+
+
 def _periodic(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:
     """The samples of one period in order, with a neighbour at either end."""
+    if not isinstance(period, Tracer) and period == 0:
+        raise error(ArgumentValueError, "interp", "got period=0, wanted another number")
     period = ops.abs_(period)
     x, xp = ops.remainder(x, period), ops.remainder(xp, period)
     order = argsort(xp, stable=True)
@@ -289,16 +315,20 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
     """
     p = operand(p)
     axis = normalize_axis("unwrap", axis, len(shape_of(p)))
-    half = ops.div(period, 2)
-    discont = half if discont is None else discont
+    discont = ops.div(period, 2) if discont is None else discont
     steps = diff(p, axis=axis)
+    whole = result_type(steps, period).kind in "iu"
+    half = ops.floor_divide(period, 2) if whole else ops.div(period, 2)
     wrapped = ops.sub(ops.remainder(ops.add(steps, half), period), half)
+    # Half a period up or down is one place, unless the period is odd.
     at_edge = logic.logical_and(logic.eq(wrapped, ops.neg(half)), logic.gt(steps, 0))
+    at_edge = logic.logical_and(at_edge, logic.eq(ops.mul(half, 2), period))
     moves = ops.sub(ops.select(at_edge, half, wrapped), steps)
     moves = ops.select(logic.lt(ops.abs_(steps), discont), 0, moves)
     length = shape_of(p)[axis]
     later = ops.add(slice_in_dim(p, min(1, length), length, axis), cumsum(moves, axis))
-    return concatenate([slice_in_dim(p, 0, min(1, length), axis), later], axis)
+    found = concatenate([slice_in_dim(p, 0, min(1, length), axis), later], axis)
+    return convert(found, result_type(steps, period))
 
 
 # Convolution -------------------------------------------------------------------------------------
@@ -353,7 +383,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
       >>> fnp.convolve([1, 2, 3], [1, 1]).tolist()
       [1, 3, 5, 3]
     """
-    a, v = operand(a), operand(v)
+    a, v = at_least_dimensions(operand(a), 1), at_least_dimensions(operand(v), 1)
     out = _full_convolution("convolve", a, v)
     n, m = shape_of(a)[0], shape_of(v)[0]
     return _mode("convolve", out, n, m, mode, (min(n, m) - 1) // 2)

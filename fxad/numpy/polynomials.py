@@ -15,17 +15,38 @@ from fxad.numpy.linalg import eigvals
 from fxad.numpy.nested import operand
 from fxad.numpy.numerics import convolve
 from fxad.numpy.ranges import vander
-from fxad.ops.base import broadcast_to, convert, dtype_of, full, reduce_sum, reshape, shape_of
+from fxad.ops.base import (
+    broadcast_to,
+    convert,
+    dtype_of,
+    full,
+    reduce_sum,
+    reshape,
+    shape_of,
+    transpose,
+)
+from fxad.ops.contraction import matmul
 from fxad.ops.linalg import lstsq
 from fxad.ops.shape import concatenate, pad, ravel, slice_in_dim, split
+from fxad.ops.solve import inv
 
 
 def _vector(x: Any) -> Any:
     return ravel(operand(x))
 
 
+def _needs_axis(operation: str, p: Any, most: int = 1) -> Any:
+    """An operand that is a list of coefficients, not one number."""
+    p = operand(p)
+    if not 1 <= len(shape_of(p)) <= most:
+        raise error(ShapeError, operation, f"got {shape_of(p)}, wanted a vector")
+    return p
+
+
 def _coefficients(p: Any) -> list[Any]:
     p = _vector(p)
+    if not shape_of(p)[0]:
+        return []
     return [reshape(c, ()) for c in split(p, (1,) * shape_of(p)[0])]
 
 
@@ -47,7 +68,7 @@ def polyval(p: Any, x: Any) -> Any:
     """
     x = operand(x)
     value: Any = full(shape_of(x), 0, dtype_of(x))
-    for c in _coefficients(p):
+    for c in _coefficients(_needs_axis("polyval", p)):
         value = ops.add(ops.mul(value, x), c)
     return value
 
@@ -187,7 +208,7 @@ def polyder(p: Any, m: int = 1) -> Any:
     """
     if m < 0:
         raise error(ArgumentValueError, "polyder", f"got m={m}, wanted an order from 0 on")
-    p = _vector(p)
+    p = _needs_axis("polyder", p)
     for _ in range(m):
         n = shape_of(p)[0] - 1
         p = ops.mul(slice_in_dim(p, 0, max(n, 0), 0), np.arange(n, 0, -1))
@@ -245,18 +266,24 @@ def poly(seq_of_zeros: Any) -> Any:
       >>> fnp.poly([1.0, 2.0]).tolist()
       [1.0, -3.0, 2.0]
     """
-    zeros = inexact(operand(seq_of_zeros))
-    if len(shape_of(zeros)) > 1:
-        raise error(
-            ShapeError,
-            "poly",
-            f"got a traced array of shape {shape_of(zeros)}, wanted a vector of zeros",
-            "Take the eigenvalues first: fnp.poly(fnp.linalg.eigvalsh(a)).",
-        )
+    zeros = inexact(_needs_axis("poly", seq_of_zeros, most=2))
+    real = dtype_of(zeros).kind == "f"
+    if len(shape_of(zeros)) == 2:
+        zeros = eigvals(zeros)
+    if not shape_of(zeros)[0]:
+        return 1.0
     out = full((1,), 1, dtype_of(zeros))
     for zero in _coefficients(zeros):
         out = ops.sub(pad(out, 0, [(0, 1, 0)]), ops.mul(pad(out, 0, [(1, 0, 0)]), zero))
+    if dtype_of(out).kind == "c" and (real or _in_pairs(zeros)):
+        return ops.real(out)
     return out
+
+
+def _in_pairs(zeros: Any) -> bool:
+    """Whether the zeros are known to be those of a polynomial with real coefficients."""
+    known = zeros.concrete() if isinstance(zeros, Tracer) else zeros
+    return known is not None and bool(np.all(np.sort(known) == np.sort(np.conj(known))))
 
 
 @implements(np.roots)
@@ -275,10 +302,12 @@ def roots(p: Any) -> Any:
       >>> sorted(fnp.roots([1.0, -3.0, 2.0]).round(6).tolist())
       [1.0, 2.0]
     """
-    p = inexact(_trimmed(_vector(p)))
+    p = inexact(_trimmed(_needs_axis("roots", p)))
     value = p.concrete() if isinstance(p, Tracer) else p
     places = np.flatnonzero(value) if value is not None else np.arange(shape_of(p)[0])
-    last = int(places[-1]) + 1 if len(places) else 0
+    if not len(places):
+        return full((0,), 0, dtype_of(p))
+    last = int(places[-1]) + 1
     split_off = full((shape_of(p)[0] - last,), 0, dtype_of(p))
     degree = last - 1
     if degree < 1:
@@ -300,32 +329,65 @@ def polyfit(
       y: values there: a vector, or a matrix with a column for each fit.
       deg: the degree.
       rcond: singular values up to this times the greatest count as zero.
-      full: none with traced arrays.
+      full: gives also the residuals, the rank, the singular values and ``rcond``.
       w: weights of the residuals.
-      cov: none with traced arrays.
+      cov: gives also the covariance matrix; "unscaled" by the weights alone.
 
     Returns:
       Coefficients, the highest power first, of shape (deg + 1,) or (deg + 1, columns).
 
     Raises:
-      ArgumentValueError: ``full`` or ``cov`` is asked for a traced array.
+      ShapeError: the points are not two vectors of one length, or there are none.
 
     Example:
       >>> import fxad.numpy as fnp
       >>> fnp.polyfit([0.0, 1.0, 2.0], [1.0, 3.0, 5.0], 1).round(6).tolist()
       [2.0, 1.0]
     """
-    if full or cov:
-        raise error(
-            ArgumentValueError, "polyfit", "got full= or cov= beside a traced value, wanted neither"
-        )
     x, y = inexact(operand(x)), inexact(operand(y))
+    w = None if w is None else inexact(operand(w))
+    count = shape_of(x)
+    if (
+        deg < 0
+        or len(count) != 1
+        or not count[0]
+        or len(shape_of(y)) not in (1, 2)
+        or any(shape_of(v)[0] != count[0] for v in (y, w) if v is not None)
+    ):
+        raise error(
+            ShapeError,
+            "polyfit",
+            f"got x {count}, y {shape_of(y)} and deg={deg}, wanted a vector that is not empty, as "
+            "many values and weights, and a degree from 0 on",
+        )
     columns = vander(x, deg + 1)
     if w is not None:
-        weight = reshape(inexact(operand(w)), (shape_of(x)[0], 1))
-        columns = ops.mul(columns, weight)
-        y = ops.mul(y, weight if len(shape_of(y)) == 2 else reshape(weight, shape_of(x)))
-    rcond = shape_of(x)[0] * np.finfo(dtype_of(x)).eps if rcond is None else rcond
+        columns = ops.mul(columns, reshape(w, (*count, 1)))
+        y = ops.mul(y, reshape(w, (*count, *(1,) * (len(shape_of(y)) - 1))))
+    rcond = count[0] * np.finfo(dtype_of(x)).eps if rcond is None else rcond
     scale = ops.sqrt(reduce_sum(ops.mul(columns, columns), (0,)))
-    fitted = lstsq(ops.div(columns, scale), y, rcond)[0]
-    return ops.div(fitted, scale if len(shape_of(y)) == 1 else reshape(scale, (deg + 1, 1)))
+    columns = ops.div(columns, scale)
+    fitted, rest, rank, singular = lstsq(columns, y, rcond)
+    one = len(shape_of(y)) == 1
+    fitted = ops.div(fitted, scale if one else reshape(scale, (deg + 1, 1)))
+    if full:
+        return fitted, rest, rank, singular, rcond
+    return (fitted, _spread(columns, scale, rest, cov, one)) if cov else fitted
+
+
+def _spread(columns: Any, scale: Any, rest: Any, cov: Any, one: bool) -> Any:
+    """The covariance matrix of fitted coefficients."""
+    count, order = shape_of(columns)
+    base = inv(matmul(transpose(columns, (1, 0)), columns))
+    base = ops.div(base, ops.mul(reshape(scale, (order, 1)), scale))
+    base = base if one else reshape(base, (order, order, 1))
+    if cov == "unscaled":
+        return base
+    if count <= order:
+        raise error(
+            ArgumentValueError,
+            "polyfit",
+            f"got {count} points for {order} coefficients, too few to scale the covariance",
+            'Use cov="unscaled".',
+        )
+    return ops.mul(base, ops.div(rest, count - order))

@@ -10,10 +10,10 @@ import numpy as np
 import fxad.ops.elementwise as ops
 import fxad.ops.logic as logic
 from fxad.core.source import error
-from fxad.errors import ArgumentTypeError
+from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.numpy.dispatch import TABLE, implements, inexact, refuse_out
 from fxad.numpy.nested import operand
-from fxad.ops.base import dtype_of, full, ones_like, shape_of
+from fxad.ops.base import convert, dtype_of, full, ones_like, shape_of
 
 
 @implements(np.clip)
@@ -48,8 +48,15 @@ def clip(
     """
     refuse_out("clip", out)
     a = operand(a)
+    if (min is not None and a_min is not None) or (max is not None and a_max is not None):
+        raise error(ArgumentValueError, "clip", "got a bound by both of its names", "Give it once.")
     low = a_min if min is None else min
     high = a_max if max is None else max
+    if dtype_of(a).kind in "iu":
+        # Bounds that no integer of the dtype reaches bind none.
+        limits = np.iinfo(dtype_of(a))
+        low = None if type(low) is int and low < limits.min else low
+        high = None if type(high) is int and high > limits.max else high
     if low is not None:
         a = TABLE[np.maximum](a, low, **options)
     return a if high is None else TABLE[np.minimum](a, high, **options)
@@ -128,11 +135,11 @@ def nan_to_num(
     if dtype.kind != "f":
         return x
     limits = np.finfo(dtype)
-    replaced = ops.select(logic.isnan(x), dtype.type(nan), x)
+    replaced = ops.select(logic.isnan(x), convert(operand(nan), dtype), x)
     high = limits.max if posinf is None else posinf
     low = limits.min if neginf is None else neginf
-    replaced = ops.select(logic.eq(x, np.inf), dtype.type(high), replaced)
-    return ops.select(logic.eq(x, -np.inf), dtype.type(low), replaced)
+    replaced = ops.select(logic.eq(x, np.inf), convert(operand(high), dtype), replaced)
+    return ops.select(logic.eq(x, -np.inf), convert(operand(low), dtype), replaced)
 
 
 @implements(np.real)
