@@ -8,7 +8,7 @@ import numpy as np
 
 import fxad.ops.logic as logic
 from fxad.core.source import error
-from fxad.errors import DtypeError
+from fxad.errors import ArgumentValueError, DtypeError
 from fxad.numpy.dispatch import implements
 from fxad.numpy.nested import operand
 from fxad.ops.base import (
@@ -24,6 +24,10 @@ from fxad.ops.shape import pad, ravel, slice_in_dim
 
 
 def _shifts(bitorder: str) -> Any:
+    if bitorder not in ("big", "little"):
+        raise error(
+            ArgumentValueError, "bits", f'got bitorder={bitorder!r}, wanted "big" or "little"'
+        )
     return np.arange(8, dtype=np.uint8)[:: 1 if bitorder == "little" else -1]
 
 

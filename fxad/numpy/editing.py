@@ -178,6 +178,18 @@ _STATISTICS: dict[str, Callable[..., Any]] = {
     "median": lambda x, axis, keepdims: median(x, axis, keepdims=keepdims),
 }
 
+#: The modes, each with the one option that it has.
+_OPTIONS = {
+    "constant": "constant_values",
+    "empty": "",
+    "linear_ramp": "end_values",
+    "edge": "",
+    "wrap": "",
+    "reflect": "reflect_type",
+    "symmetric": "reflect_type",
+    **dict.fromkeys(_STATISTICS, "stat_length"),
+}
+
 
 @implements(np.pad)
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
@@ -205,6 +217,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     """
     array = operand(array)
     ndim = len(shape_of(array))
+    _check_options(mode, kwargs)
     if isinstance(pad_width, dict):
         by_axis = {normalize_axis("pad", d, ndim): w for d, w in pad_width.items()}
         pad_width = [_pair(by_axis.get(d, 0)) for d in range(ndim)]
@@ -215,14 +228,20 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     if mode in ("constant", "empty"):
         values = _pairs(kwargs.get("constant_values", 0), ndim)
         return _constant(array, widths, values)
-    if callable(mode) or mode not in (*_PLACES, *_STATISTICS, "linear_ramp"):
-        modes = ", ".join(("constant", "empty", "linear_ramp", *_PLACES, *_STATISTICS))
-        problem = f"got mode={mode!r} for a traced array, wanted one of {modes}"
-        raise error(ArgumentValueError, "pad", problem)
     for axis, width in enumerate(widths):
         if any(width):
             array = _padded_along(array, axis, width, mode, kwargs)
     return array
+
+
+def _check_options(mode: Any, options: dict[str, Any]) -> None:
+    if callable(mode) or mode not in _OPTIONS:
+        problem = f"got mode={mode!r} for a traced array, wanted one of {', '.join(_OPTIONS)}"
+        raise error(ArgumentValueError, "pad", problem)
+    unknown = options.keys() - {_OPTIONS[mode]}
+    if unknown:
+        problem = f"got {min(unknown)}= for mode={mode!r}, which does not have it"
+        raise error(ArgumentValueError, "pad", problem)
 
 
 def _pair(value: Any) -> Any:
@@ -231,7 +250,9 @@ def _pair(value: Any) -> Any:
 
 def _pairs(value: Any, ndim: int) -> list[Any]:
     """For each axis what holds before and after it, of the forms that NumPy takes."""
-    if not isinstance(value, list | tuple | np.ndarray):
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
         return [(value, value)] * ndim
     items = list(value)
     if not any(isinstance(item, list | tuple | np.ndarray) for item in items):

@@ -16,7 +16,7 @@ from fxad.core.aval import broadcast_shapes
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.numpy.nested import operand
-from fxad.ops.base import normalize_axis, reshape, shape_of
+from fxad.ops.base import convert, normalize_axis, reshape, shape_of
 from fxad.ops.shape import expand_dims
 from fxad.transforms.vmap import vmap
 
@@ -97,6 +97,7 @@ _SIGNATURE = re.compile(rf"\s*(?:{_CORE}(?:\s*,\s*{_CORE})*)?\s*->\s*{_CORE}(?:\
 
 def vectorize(
     pyfunc: Callable[..., Any],
+    otypes: Any = None,
     *,
     excluded: Sequence[int | str] = (),
     signature: str | None = None,
@@ -108,6 +109,7 @@ def vectorize(
 
     Args:
       pyfunc: a function of numbers, or of arrays as the signature says.
+      otypes: the dtypes of the results, as a list, or as a text of their characters.
       excluded: positions (names) of arguments that are handed over as they are.
       signature: the dimensions of arguments and results, such as ``"(n,k),(k)->(n)"``; None:
         numbers to numbers.
@@ -158,7 +160,12 @@ def vectorize(
             reshape(x, [n for n in own if n != 1] + list(shape_of(x)[len(own) :]))
             for x, own in zip(arrays, leads, strict=True)
         ]
-        return call(*squeezed)
+        out = call(*squeezed)
+        if otypes is None:
+            return out
+        outs = out if isinstance(out, tuple) else (out,)
+        outs = tuple(convert(y, np.dtype(d)) for y, d in zip(outs, otypes, strict=True))
+        return outs if isinstance(out, tuple) else outs[0]
 
     return vectorized
 

@@ -13,8 +13,10 @@ import fxad.ops.elementwise as ops
 import fxad.ops.logic as logic
 import fxad.ops.reduction as reduction
 from fxad.core.source import error
+from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.numpy.dispatch import implements, known
+from fxad.numpy.dtypes import result_type
 from fxad.numpy.nested import operand
 from fxad.numpy.numerics import diff
 from fxad.numpy.ranges import linspace
@@ -47,22 +49,49 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
       >>> fnp.histogram_bin_edges([0.0, 1.0], bins=2).tolist()
       [0.0, 0.5, 1.0]
     """
-    a = ravel(operand(a))
+    a = operand(a)
+    _weights("histogram", weights, shape_of(a))
+    a = ravel(a)
     if isinstance(bins, str):
-        return np.histogram_bin_edges(known("histogram_bin_edges", a), bins, range, weights)
+        # The rule chooses how many bins there are: the edges are those of that many.
+        values = known("histogram_bin_edges", a)
+        bins = len(np.histogram_bin_edges(values, bins, range, weights)) - 1
     if np.ndim(bins):
-        return operand(bins)
+        return _given(operand(bins))
     count = operator.index(bins)
     if count < 1:
         raise error(ArgumentValueError, "histogram", f"got bins={bins}, wanted at least one")
     if range is None and not shape_of(a)[0]:
         range = (0.0, 1.0)
-    low, high = (reduction.amin(a), reduction.amax(a)) if range is None else map(operand, range)
-    flat = logic.eq(low, high)
-    low, high = ops.sub(low, ops.select(flat, 0.5, 0.0)), ops.add(high, ops.select(flat, 0.5, 0.0))
-    dtype = np.result_type(dtype_of(low), dtype_of(high), dtype_of(a))
+    low, high = (reduction.amin(a), reduction.amax(a)) if range is None else range
+    _check_range(low, high)
+    dtype = result_type(low, high, a)
     dtype = dtype if dtype.kind == "f" else np.result_type(dtype, float)
-    return linspace(low, high, count + 1, dtype=dtype)
+    half = ops.select(logic.eq(low, high), dtype.type(0.5), dtype.type(0))
+    return linspace(ops.sub(low, half), ops.add(high, half), count + 1, dtype=dtype)
+
+
+def _given(edges: Any) -> Any:
+    """Edges that are given, in increasing order."""
+    values = edges.concrete() if isinstance(edges, Tracer) else edges
+    rising = values is None or not np.any(values[:-1] > values[1:])
+    if len(shape_of(edges)) != 1 or not rising:
+        raise error(
+            ArgumentValueError, "histogram", "got bins that are no vector of increasing edges"
+        )
+    return edges
+
+
+def _check_range(low: Any, high: Any) -> None:
+    ends = [x.concrete() if isinstance(x, Tracer) else x for x in (low, high)]
+    if any(x is None for x in ends):
+        return
+    if not np.all(np.isfinite(ends)) or ends[0] > ends[1]:
+        raise error(
+            ArgumentValueError,
+            "histogram",
+            f"got values from {ends[0]} to {ends[1]}, wanted finite",
+        )
 
 
 def _bin(a: Any, edges: Any) -> Any:
@@ -99,8 +128,8 @@ def histogram(
       ([2, 1], [0.0, 0.5, 1.0])
     """
     a = operand(a)
-    weights = _weights("histogram", weights, shape_of(a))
     edges = histogram_bin_edges(a, bins, range, weights)
+    weights = _weights("histogram", weights, shape_of(a))
     count = shape_of(edges)[0] - 1
     found = _counts(_bin(ravel(a), edges), weights, count)
     if density:
@@ -121,6 +150,9 @@ def _weights(operation: str, weights: Any, shape: Sequence[int]) -> Any:
 
 
 def _counts(places: Any, weights: Any, count: int) -> Any:
+    if weights is not None and dtype_of(weights).kind == "c":
+        parts = (bincount(places, part(weights), length=count) for part in (ops.real, ops.imag))
+        return ops.complex_(*parts)
     found = bincount(places, weights, length=count)
     if weights is None or dtype_of(weights).kind == "f":
         return found
@@ -154,10 +186,15 @@ def histogramdd(
     """
     if not isinstance(sample, list | tuple):
         sample = operand(sample)
+        sample = (
+            sample
+            if len(shape_of(sample)) == 2
+            else reshape(ravel(sample), (*shape_of(ravel(sample)), 1))
+        )
         columns = builtins.range(shape_of(sample)[1])
         sample = [take(sample, i, 1) for i in columns]
     axes = [operand(x) for x in sample]
-    bins = [bins] * len(axes) if np.ndim(bins) == 0 else list(bins)
+    bins = list(bins) if hasattr(bins, "__len__") else [bins] * len(axes)
     ranges = [None] * len(axes) if range is None else list(range)
     if len(bins) != len(axes) or len(ranges) != len(axes):
         raise error(
@@ -213,7 +250,7 @@ def histogram2d(
       >>> fnp.histogram2d([0.0, 1.0], [0.0, 1.0], bins=2)[0].tolist()
       [[1.0, 0.0], [0.0, 1.0]]
     """
-    if np.ndim(bins) == 1 and len(bins) != 2 and not any(map(np.ndim, bins)):
+    if hasattr(bins, "__len__") and len(bins) not in (1, 2):
         bins = [bins, bins]
     found, (first, second) = histogramdd([x, y], bins, range, density, weights)
     return found, first, second

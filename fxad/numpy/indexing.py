@@ -11,9 +11,10 @@ import numpy as np
 import fxad.ops.at as functional
 import fxad.ops.indexing as ops
 import fxad.ops.scatter as scatter
+from fxad.core.aval import aval_of
 from fxad.core.source import error
 from fxad.core.trace import Tracer
-from fxad.errors import ArgumentValueError, DtypeError, TracerAssignmentError
+from fxad.errors import ArgumentValueError, DtypeError, ShapeError, TracerAssignmentError
 from fxad.numpy.creation import full_like
 from fxad.numpy.dispatch import TABLE, implements, known, refuse_out
 from fxad.numpy.dtypes import result_type
@@ -433,6 +434,8 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = "raise") -> Any:
     """
     a, ind, v = operand(a), ravel(operand(ind)), ravel(operand(v))
     count = shape_of(ind)[0]
+    if not count:
+        return a
     if shape_of(v)[0] != count:
         repeats = -(-count // max(shape_of(v)[0], 1))
         v = ops.take(tile(v, repeats), np.arange(count))
@@ -457,6 +460,13 @@ def place(arr: Any, mask: Any, vals: Any) -> Any:
       >>> fnp.place(fnp.zeros(3), [True, False, True], [1, 2]).tolist()
       [1.0, 0.0, 2.0]
     """
+    arr, mask = operand(arr), operand(mask)
+    if aval_of(mask).size != aval_of(arr).size:
+        raise error(
+            ShapeError,
+            "place",
+            f"got a mask {shape_of(mask)} for {shape_of(arr)}, wanted its shape",
+        )
     return put(arr, flatnonzero(mask), vals)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fxad.numpy.dispatch import implements, known
 from fxad.numpy.nested import operand
+from fxad.ops.base import convert, dtype_of
 from fxad.ops.indexing import take
 from fxad.ops.shape import concatenate, ravel
 
@@ -180,7 +181,7 @@ def intersect1d(
     _, first, second = np.intersect1d(
         known("intersect1d", ar1), known("intersect1d", ar2), assume_unique, return_indices=True
     )
-    values = take(ar1, first)
+    values = convert(take(ar1, first), np.result_type(dtype_of(ar1), dtype_of(ar2)))
     return (values, first, second) if return_indices else values
 
 
@@ -223,5 +224,10 @@ def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
       >>> fnp.setxor1d([1, 3], [2, 3]).tolist()
       [1, 2]
     """
-    first, second = setdiff1d(ar1, ar2), setdiff1d(ar2, ar1)
-    return unique(concatenate([first, second], None))
+    parts = [operand(x) if assume_unique else unique(operand(x)) for x in (ar1, ar2)]
+    both = concatenate(parts, None)
+    values = known("setxor1d", both)
+    order = np.argsort(values, stable=True)
+    changes = values[order][1:] != values[order][:-1]
+    alone = np.append(True, changes) & np.append(changes, True)
+    return take(both, order[alone[: len(order)]])

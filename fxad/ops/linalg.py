@@ -44,6 +44,7 @@ from fxad.ops.logic import eq, gt, ne
 from fxad.ops.matrices import (
     adjoint,
     cubic,
+    hermitian_from_lower,
     identity_beside,
     matrices,
     matrix_primitive,
@@ -223,6 +224,8 @@ def _pinv_jvp(
     """For matrices of constant rank: Golub and Pereyra, SIAM J. Numer. Anal. 10, 1973."""
     (a, _), t = primals, tangents[0]
     out = pinv_p.bind(*primals, hermitian=hermitian)
+    if hermitian:
+        a, t = hermitian_from_lower(a), hermitian_from_lower(t)
     back = adjoint(t)
     inside = neg(matmul(matmul(out, t), out))
     left = matmul(matmul(out, adjoint(out)), sub(back, matmul(matmul(back, a), out)))
