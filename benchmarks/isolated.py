@@ -1,46 +1,67 @@
-"""A race in which every library has a process, and so a heap, of its own.
+"""A race in which every contestant has a process of its own; the processes take turns.
 
 What a large array costs depends on what the process has freed before: glibc raises its thresholds
 for keeping memory with the largest array that was given back, and until then every result of some
 megabytes costs its page faults again. In one process the libraries would decide that for each
-other. The processes take turns: one computes while the others wait for their input.
+other, and the idle threads of one would spin on the cores of the next.
 
-As a program, `python -m benchmarks.isolated LIBRARY` is one of them: it answers every line that it
-reads with the seconds per call of a batch.
+As a program, `python -m benchmarks.isolated LIBRARY WORK KIND` is one contestant: it answers every
+line that it reads with the seconds per call of a batch.
 """
 
+import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 from benchmarks.libraries import libraries
 from benchmarks.race import Contestant
-from benchmarks.workloads import elementwise, elementwise_input
+from benchmarks.workloads import WORKS
+
+#: The name of a library, a key of WORKS, and the method of the library to time.
+Entry = tuple[str, str, str]
+Label = TypeVar("Label", bound=Hashable)
 
 
-def race(names: Sequence[str], processes: int = 5, rounds: int = 7) -> dict[str, float]:
-    """The median over processes of the median seconds of the gradient of the elementwise sum."""
-    runs = [_race(names, rounds) for _ in range(processes)]
-    return {name: statistics.median(run[name] for run in runs) for name in names}
+def race(
+    entries: Mapping[Label, Entry], processes: int = 5, rounds: int = 7, threads: int | None = None
+) -> dict[Label, float]:
+    """The median over processes of the median seconds per call, for each entry.
+
+    Args:
+        entries: the contestants by label.
+        processes: how many processes each gets, one after the other.
+        rounds: how many batches each process times.
+        threads: how many threads BLAS and OpenMP may use; None is what they choose.
+    """
+    runs = [_race(entries, rounds, threads) for _ in range(processes)]
+    return {label: statistics.median(run[label] for run in runs) for label in entries}
 
 
-def _race(names: Sequence[str], rounds: int) -> dict[str, float]:
-    workers = {name: _start(name) for name in names}
+def _race(
+    entries: Mapping[Label, Entry], rounds: int, threads: int | None
+) -> dict[Label, float]:
+    workers = {label: _start(entry, threads) for label, entry in entries.items()}
+    samples: dict[Label, list[float]] = {label: [] for label in entries}
     try:
-        samples: dict[str, list[float]] = {name: [] for name in names}
         for _ in range(rounds):
-            for name, worker in workers.items():
-                samples[name].append(_ask(worker))
+            for label, worker in workers.items():
+                samples[label].append(_ask(worker))
     finally:
         for worker in workers.values():
             worker.communicate()
-    return {name: statistics.median(seconds) for name, seconds in samples.items()}
+    return {label: statistics.median(seconds) for label, seconds in samples.items()}
 
 
-def _start(name: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "benchmarks.isolated", name]
-    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def _start(entry: Entry, threads: int | None) -> subprocess.Popen[str]:
+    environment = dict(os.environ)
+    if threads is not None:
+        limits = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), str(threads))
+        environment |= limits
+    worker = subprocess.Popen([sys.executable, "-m", "benchmarks.isolated", *entry], text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
     _ask(worker)  # has imported, warmed up and calibrated itself
     return worker
 
@@ -51,9 +72,10 @@ def _ask(worker: subprocess.Popen[str]) -> float:
     return float(worker.stdout.readline())
 
 
-def main(name: str) -> None:
+def main(name: str, work: str, kind: str) -> None:
     (library,) = libraries(name)
-    contestant = Contestant(library.gradient(elementwise, elementwise_input()), calibrate=True)
+    function, arguments = WORKS[work]
+    contestant = Contestant(getattr(library, kind)(function, *arguments()), calibrate=True)
     for _ in sys.stdin:
         contestant.warm_up()
         contestant.run()
@@ -61,4 +83,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

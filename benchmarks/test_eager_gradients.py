@@ -50,8 +50,9 @@ def test_gradient_of_an_elementwise_sum(race, report):
 def test_gradient_of_an_elementwise_sum_isolated(request, report):
     if request.config.getoption("benchmark_disable"):
         pytest.skip("a timing only")
-    names = [library.name for library in libraries("fxad", "fxad jit", "autograd")]
-    times = {name: 1e3 * seconds for name, seconds in isolated.race(names).items()}
+    entries = {library.name: (library.name, "elementwise", "gradient")
+               for library in libraries("fxad", "fxad jit", "autograd")}
+    times = {name: 1e3 * seconds for name, seconds in isolated.race(entries).items()}
     report.add(Row(f"{ELEMENTWISE}, each in processes of its own", "ms", times, "fxad / autograd",
                    ratio(times, "autograd"), 0.5,
                    "in one process the libraries' heaps are one: see benchmarks/isolated.py"))

@@ -1,6 +1,7 @@
 """What is measured, written once over any NumPy-like namespace ``xp``."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 
@@ -36,3 +37,19 @@ def chain(xp, x):
     for _ in range(CHAIN // 2):
         x = xp.sin(x) * 1.001
     return x
+
+
+def classifier_input(width):
+    """Parameters of an MLP 784-width-width-10, and a batch of 128, in float32."""
+    rng = np.random.default_rng(0)
+    params = mlp_parameters([784, width, width, 10], rng, np.float32)
+    x, y = rng.normal(size=(128, 784)), rng.normal(size=(128, 10))
+    return params, x.astype(np.float32), y.astype(np.float32)
+
+
+CLASSIFIER_WIDTHS = (128, 512, 1024, 2048)
+
+#: Work that is timed in processes of its own: the function, and what makes its arguments.
+WORKS = {"elementwise": (elementwise, lambda: (elementwise_input(),))}
+WORKS |= {f"classifier {width}": (mlp_loss, partial(classifier_input, width))
+          for width in CLASSIFIER_WIDTHS}
