@@ -232,9 +232,9 @@ def geomspace(
       >>> fnp.geomspace(1, 100, 3).tolist()
       [1.0, 10.0, 100.0]
     """
+    if dtype is None and type(start) in PYTHON_SCALARS and type(stop) in PYTHON_SCALARS:
+        dtype = default_dtype(start, stop, 0.0)
     if not (kinds((start, stop)) & (TRACED | FOREIGN) or staging()):
-        if dtype is None and type(start) in PYTHON_SCALARS and type(stop) in PYTHON_SCALARS:
-            dtype = default_dtype(start, stop, 0.0)
         return default_xp().asarray(np.geomspace(start, stop, num, endpoint, dtype, axis))
     start, stop = operand(start), operand(stop)
     _refuse_zero(start, stop)
