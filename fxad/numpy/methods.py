@@ -33,6 +33,8 @@ def _shape_argument(args: tuple[Any, ...]) -> Any:
 
 
 def _reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+    if not shape:
+        raise TypeError("reshape() takes a shape, as integers or as a tuple of them")
     return TABLE[np.reshape](self, _shape_argument(shape), order)
 
 

@@ -6,6 +6,7 @@ from tests.numpy.samples import (
     joining,
     linalg,
     making,
+    methods,
     reductions,
     shaping,
     statistics,
@@ -14,7 +15,8 @@ from tests.numpy.samples import (
 )
 
 _AREAS = (
-    choosing, computing, joining, making, reductions, shaping, statistics, structure, ufuncs,
+    choosing, computing, joining, making, methods, reductions, shaping, statistics, structure,
+    ufuncs,
 )  # fmt: skip
 SAMPLES = {name: samples for area in _AREAS for name, samples in area.SAMPLES.items()}
 SAMPLES |= {f"linalg.{name}": samples for name, samples in linalg.SAMPLES.items()}
