@@ -44,3 +44,7 @@ HOLES = np.where(np.eye(3, 4, 1) + np.eye(3, 4, -1), np.nan, M)
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -2.0, 0.5, 1e300, 5e-324])
 SPECIAL32 = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -2.0, 1e30, 1e-45], np.float32)
 LIST = [[1.5, 2.0, -1.0], [0.5, 4.0, 3.0]]
+
+# What a call writes to it would spoil for all others.
+for _array in [x for x in list(globals().values()) if isinstance(x, np.ndarray)]:
+    _array.setflags(write=False)

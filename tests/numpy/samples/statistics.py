@@ -23,7 +23,7 @@ MEDIAN = [
     call(M, axis=1, keepdims=True), call(M, keepdims=True), call(F), call(F, 0), rough(I),
     rough(I, 1), rough(T, 0), rough(T), rough(HOLES), rough(HOLES, 0),
     rough(HOLES, axis=1, keepdims=True), rough(SPECIAL), rough(SPECIAL.reshape(2, 5), 1),
-    rough(GRID, 1), rough(STEPS), call(V7), call(M, 0, None, True), call(H, 0), rough(C, 0),
+    rough(GRID, 1), rough(STEPS), call(V7), call(M, 0, None, False), call(H, 0), rough(C, 0),
     rough(C), wrong(M, 2), wrong(M, (0, 0)), wrong(M, 1.0), call(E0), call(np.ones((0, 3)), 0),
     call(np.ones((2, 0)), 1), call(E, 1), call(np.full((2, 3), np.nan), 1),
     rough(np.array([np.nan, 1.0, 2.0])), rough(U8, 0), rough(I8), call(B, axis=[0, 1]),
