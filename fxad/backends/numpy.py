@@ -72,7 +72,7 @@ def factorizations(linalg: Any) -> dict[str, Any]:
 
     return {
         "cholesky": linalg.cholesky,
-        "eigh": lambda a: tuple(linalg.eigh(a)),
+        "eigh": lambda a, uplo="L": tuple(linalg.eigh(a, uplo)),
         "svd": svd,
         "qr": qr,
         "slogdet": lambda a: tuple(linalg.slogdet(a)),

@@ -245,14 +245,14 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 # Hermitian eigenvalues ---------------------------------------------------------------------------
 
 
-def _eigh_abstract(a: ShapedArray, *, vectors: bool) -> list[ShapedArray]:
+def _eigh_abstract(a: ShapedArray, *, vectors: bool, uplo: str) -> list[ShapedArray]:
     values = ShapedArray(a.shape[:-1], real_dtype(a.dtype))
     return [values, a.strong()] if vectors else [values]
 
 
-def _eigh_impl(xp: Any, a: Any, *, vectors: bool) -> list[Any]:
+def _eigh_impl(xp: Any, a: Any, *, vectors: bool, uplo: str) -> list[Any]:
     try:
-        return list(xp.eigh(a)) if vectors else [xp.linalg.eigvalsh(a)]
+        return list(xp.eigh(a, uplo)) if vectors else [xp.linalg.eigvalsh(a, uplo)]
     except np.linalg.LinAlgError as e:
         raise _no_convergence("eigh", a, e) from None
 
@@ -265,9 +265,12 @@ def _no_convergence(operation: str, a: Any, e: Exception) -> np.linalg.LinAlgErr
     )
 
 
-def _eigh_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, vectors: bool) -> tuple[Any, Any]:
-    w, v = eigh_p.bind(*primals, vectors=True)
-    inner = matmul(matmul(adjoint(v), hermitian_from_lower(tangents[0])), v)
+def _eigh_jvp(
+    primals: Sequence[Any], tangents: Sequence[Any], *, vectors: bool, uplo: str
+) -> tuple[Any, Any]:
+    w, v = eigh_p.bind(*primals, vectors=True, uplo=uplo)
+    t = hermitian_from_lower(adjoint(tangents[0]) if uplo == "U" else tangents[0])
+    inner = matmul(matmul(adjoint(v), t), v)
     tw = _real(diagonal(inner))
     if not vectors:
         return [w], [tw]
@@ -283,12 +286,11 @@ eigh_p: Primitive = matrix_primitive(
 )
 
 
-def _one_triangle(operation: str, a: Any, uplo: str) -> Any:
-    """The matrix whose lower triangle says what the asked-for triangle of ``a`` does."""
+def _eigh(operation: str, a: Any, uplo: str, vectors: bool) -> Any:
     (a,) = matrices(operation, a, square=True)
     if uplo.upper() not in ("L", "U"):
         raise error(ArgumentValueError, operation, f"got UPLO={uplo!r}, wanted 'L' or 'U'")
-    return adjoint(a) if uplo.upper() == "U" else a
+    return eigh_p.bind(a, vectors=vectors, uplo=uplo.upper())
 
 
 def eigh(a: Any, UPLO: str = "L") -> tuple[Any, Any]:
@@ -312,13 +314,13 @@ def eigh(a: Any, UPLO: str = "L") -> tuple[Any, Any]:
       >>> fnp.linalg.eigh(fnp.array([[3.0, 0.0], [0.0, 1.0]]))[0].tolist()
       [1.0, 3.0]
     """
-    w, v = eigh_p.bind(_one_triangle("eigh", a, UPLO), vectors=True)
+    w, v = _eigh("eigh", a, UPLO, vectors=True)
     return w, v
 
 
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     """The eigenvalues that ``eigh`` gives, without the vectors."""
-    return eigh_p.bind(_one_triangle("eigvalsh", a, UPLO), vectors=False)[0]
+    return _eigh("eigvalsh", a, UPLO, vectors=False)[0]
 
 
 # Singular values ---------------------------------------------------------------------------------
@@ -424,8 +426,8 @@ def svd(
 
 def _hermitian_svd(a: Any, compute_uv: bool) -> Any:
     if not compute_uv:
-        return flip(sort(abs_(eigh_p.bind(a, vectors=False)[0])), -1)
-    w, v = eigh_p.bind(a, vectors=True)
+        return flip(sort(abs_(eigh_p.bind(a, vectors=False, uplo="L")[0])), -1)
+    w, v = eigh_p.bind(a, vectors=True, uplo="L")
     order = flip(argsort(abs_(w)), -1)
     w = take_along_axis(w, order, -1)
     u = take_along_axis(v, _row(order), -1)
