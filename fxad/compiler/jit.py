@@ -298,7 +298,7 @@ def jit(
             avals = [aval_of(x) for x in leaves]
             traced = trace_function(fun, structure, avals, fixed, fixed_names)
             if not any(isinstance(c, Tracer) for c in traced.consts):
-                cache[key] = traced
+                cache[(structure.as_key(), *key[1:])] = traced
         operands = [*traced.consts, *leaves]
         if inline and isinstance(trace, JaxprTrace):
             outs = traced.closed(*operands)

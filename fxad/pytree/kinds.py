@@ -157,8 +157,13 @@ def register(kind: Kind) -> None:
 
 
 def types_of(meta: Any) -> Any:
-    """The type of a meta, of its items where it is a tuple."""
-    return tuple(map(types_of, meta)) if type(meta) is tuple else type(meta)
+    """The type of a meta, with those of its items where it is a container."""
+    kind = type(meta)
+    if kind is tuple or kind is list:
+        return (kind, *map(types_of, meta))
+    if kind is dict:
+        return frozenset((key, types_of(value)) for key, value in meta.items())
+    return kind
 
 
 def sequence_keys(_: Any, count: int) -> tuple[SequenceKey, ...]:

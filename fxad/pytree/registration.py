@@ -26,7 +26,7 @@ def register_pytree_node(
     Args:
         nodetype: the class; its subclasses stay leaves.
         flatten_func: takes an instance to a pair (children, auxiliary data). The auxiliary data is
-            part of the structure: it must be hashable and comparable, and hold no arrays.
+            part of the structure: it must be comparable by ``==`` and hold no arrays.
         unflatten_func: takes the auxiliary data and a tuple of children to an instance. The
             children may be any objects, not only arrays.
         flatten_with_keys_func: like ``flatten_func``, with (key, child) pairs for children.
@@ -178,7 +178,7 @@ def register_static(cls: C) -> C:
     ``jit`` then treats them as static arguments.
 
     Args:
-        cls: the class; its instances must be hashable and comparable.
+        cls: the class; its instances must be comparable by ``==``.
 
     Returns:
         The class itself, so that this is a decorator.

@@ -15,15 +15,15 @@ def same_meta(kind: Kind, meta: Any, other: Any) -> bool:
     try:
         return meta is other or bool(meta == other)
     except ValueError as error:
-        raise StructureError(unusable_meta(kind, "compared")) from error
+        raise StructureError(unusable_meta(kind)) from error
 
 
-def unusable_meta(kind: Kind | None, verb: str) -> str:
-    """The message for auxiliary data that is no key."""
+def unusable_meta(kind: Kind | None) -> str:
+    """The message for auxiliary data that does not compare."""
     name = kind.nodetype.__qualname__ if kind else "a node"
     return (
-        f"[pytree] the auxiliary data of {name} cannot be {verb}: it is part of the structure, so "
-        "it must be hashable and comparable. Make arrays children (data fields) instead."
+        f"[pytree] the auxiliary data of {name} cannot be compared: it is part of the structure, "
+        "so == must answer for it. Make arrays children (data fields) instead."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, repeat
 from typing import Any, TypeAlias
@@ -159,8 +160,8 @@ class PyTreeDef:
     def __hash__(self) -> int:
         try:
             return hash(self.node)
-        except TypeError as error:
-            raise StructureError(f"{unusable_meta(self.node[0], 'hashed')} ({error})") from error
+        except TypeError:  # auxiliary data without a hash, a dict say: it is compared all the same
+            return hash(_hashable(self.node))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PyTreeDef):
@@ -168,7 +169,15 @@ class PyTreeDef:
         try:
             return self.node == other.node
         except ValueError as error:
-            raise StructureError(unusable_meta(self.node[0], "compared")) from error
+            raise StructureError(unusable_meta(self.node[0])) from error
+
+    def as_key(self) -> PyTreeDef:
+        """This structure to keep in a cache: data that is changed in place later no longer fits."""
+        try:
+            hash(self.node)
+            return self
+        except TypeError:
+            return PyTreeDef(_detached_node(self.node))
 
     def __repr__(self) -> str:
         return f"PyTreeDef({show(self.node)})"
@@ -229,6 +238,38 @@ class PyTreeDef:
 
 
 _LEAF_DEF = PyTreeDef(LEAF)
+
+
+def _has_hash(meta: Any) -> bool:
+    try:
+        hash(meta)
+    except TypeError:
+        return False
+    return True
+
+
+def _hashable(node: Node) -> Node:
+    """A node without the auxiliary data that has no hash."""
+    kind, meta, types, nodes, num_leaves = node
+    key = meta if _has_hash(meta) else None
+    return (kind, key, types, tuple(map(_hashable, nodes)), num_leaves)
+
+
+def _detached_node(node: Node) -> Node:
+    kind, meta, types, nodes, num_leaves = node
+    return (kind, _detached(meta), types, tuple(map(_detached_node, nodes)), num_leaves)
+
+
+def _detached(meta: Any) -> Any:
+    """Auxiliary data with copies of the containers in it that can be changed in place."""
+    if _has_hash(meta):
+        return meta
+    if isinstance(meta, dict):
+        return {key: _detached(value) for key, value in meta.items()}
+    if isinstance(meta, list | tuple):
+        copies = map(_detached, meta)
+        return list(copies) if isinstance(meta, list) else tuple(copies)
+    return copy.copy(meta)
 
 
 def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:

@@ -62,6 +62,35 @@ def test_structures_are_part_of_the_signature():
     assert counter.count == 5
 
 
+@fxad.tree_util.register_pytree_node_class
+class Scaled:
+    """One array, and options that flattening gives away as they are."""
+
+    def __init__(self, x, options):
+        self.x, self.options = x, options
+
+    def tree_flatten(self):
+        return (self.x,), self.options
+
+    @classmethod
+    def tree_unflatten(cls, options, children):
+        return cls(*children, options)
+
+
+def test_auxiliary_data_without_a_hash_is_part_of_the_signature():
+    f, counter = counted_jit(lambda tree: tree.x * 2 if tree.options["twice"] else tree.x)
+    assert f(Scaled(3.0, {"twice": True})) == f(Scaled(3.0, {"twice": True})) == 6.0
+    assert counter.count == 1
+    options = {"twice": True}
+    assert f(Scaled(5.0, options)) == 10.0
+    options["twice"] = False
+    assert f(Scaled(5.0, options)) == 5.0
+    assert counter.count == 2
+    options["twice"] = True
+    assert f(Scaled(5.0, options)) == 10.0
+    assert counter.count == 2
+
+
 def test_names_of_keywords_are_part_of_the_signature():
     f, counter = counted_jit(lambda x, y=2.0: x - y)
     assert (f(1.0, 3.0), f(1.0, y=3.0), f(x=1.0, y=3.0), f(y=3.0, x=1.0)) == (-2.0,) * 4

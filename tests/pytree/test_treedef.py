@@ -116,10 +116,29 @@ def test_equal_static_values_each_give_back_their_own():
     assert [treedef.unflatten([]).value for treedef in treedefs] == [1, 2]
 
 
-def test_auxiliary_data_that_is_no_key():
-    treedef = tree.structure(Plain(1, 2, ["a", "list"]))
-    with pytest.raises(StructureError, match=r"auxiliary data of Plain cannot be hashed.*'list'"):
-        hash(treedef)
+def test_auxiliary_data_without_a_hash_is_compared():
+    one, two = (tree.structure(Plain(1, 2, {"scale": [2, "a"]})) for _ in range(2))
+    assert one == two and hash(one) == hash(two)
+    for other in ({"scale": [3, "a"]}, {"scale": [2.0, "a"]}, {"shift": [2, "a"]}, [2, "a"]):
+        assert one != tree.structure(Plain(1, 2, other))
+    assert one.unflatten([5, 6]) == Plain(5, 6, {"scale": [2, "a"]})
+
+
+def test_a_key_outlives_changes_of_its_auxiliary_data():
+    settings = {"scale": [2], "names": ("a", {"b"})}
+    key = tree.structure(Plain(1, 2, settings)).as_key()
+    assert key == tree.structure(Plain(1, 2, settings))
+    settings["scale"][0] = 3
+    assert key != tree.structure(Plain(1, 2, settings))
+    settings["scale"][0] = 2
+    assert key == tree.structure(Plain(1, 2, settings))
+    settings["names"][1].add("c")
+    assert key != tree.structure(Plain(1, 2, settings))
+    hashable = tree.structure(Plain(1, 2, "x"))
+    assert hashable.as_key() is hashable
+
+
+def test_auxiliary_data_that_does_not_compare():
     one, two = (tree.structure(Plain(1, 2, np.arange(3))) for _ in range(2))
     with pytest.raises(StructureError, match=r"auxiliary data of Plain cannot be compared.*arrays"):
         assert one == two
