@@ -203,11 +203,24 @@ _key: tuple[Any, ...] = ()
 _TRACED = tuple(setting.name for setting in _REGISTRY.values() if setting.traced)
 
 
+#: What settings of JAX are called here.
+_NAMES_IN_JAX = {
+    "jax_check_tracer_leaks": "here it is 'checking_leaks'.",
+    "jax_default_device": "here it is 'default_device'.",
+    "jax_disable_jit": "here it is 'disable_jit'.",
+    "jax_enable_checks": "here it is 'check_jaxprs'.",
+    "jax_enable_x64": "float64 is the default already; 'default_float' sets another.",
+    "jax_platform_name": "here it is 'backend'.",
+    "jax_platforms": "here it is 'backend'.",
+}
+
+
 def _find(name: object, source: str) -> Setting:
     if isinstance(name, str) and name in _REGISTRY:
         return _REGISTRY[name]
     near = difflib.get_close_matches(str(name), _REGISTRY, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_REGISTRY)}."
+    hint = _NAMES_IN_JAX.get(str(name), hint)
     raise ConfigError(f"[config] {source} got the unknown setting {name!r}: {hint}")
 
 

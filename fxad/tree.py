@@ -226,13 +226,15 @@ def _reduce_halves(operation: Callable[[Any, Any], Any], values: list[Any]) -> A
     )
 
 
-def transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, tree: Any) -> Any:
+def transpose(
+    outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, pytree_to_transpose: Any
+) -> Any:
     """Turn a tree of trees inside out.
 
     Args:
         outer_treedef: the structure of the outer tree.
         inner_treedef: the structure of every tree at its leaves; None takes that of the first.
-        tree: the tree, of structure ``outer_treedef.compose(inner_treedef)``.
+        pytree_to_transpose: the tree, of structure ``outer_treedef.compose(inner_treedef)``.
 
     Returns:
         A tree of ``inner_treedef`` with trees of ``outer_treedef`` at its leaves.
@@ -246,9 +248,9 @@ def transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, tree: A
         >>> fxad.tree.transpose(outer, inner, [{"a": 1, "b": 2}, {"a": 3, "b": 4}])
         {'a': [1, 3], 'b': [2, 4]}
     """
-    flat, treedef = flatten(tree)
+    flat, treedef = flatten(pytree_to_transpose)
     if inner_treedef is None:
-        subtrees = outer_treedef.flatten_up_to(tree)
+        subtrees = outer_treedef.flatten_up_to(pytree_to_transpose)
         if not subtrees:
             raise StructureError(
                 "[tree.transpose] the outer tree has no leaves: give the inner structure."

@@ -173,6 +173,19 @@ def test_a_wrong_value_is_named_and_changes_nothing(name, value):
     assert (config.settings(), config.trace_key()) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("jax_enable_x64", "float64 is the default already; 'default_float' sets another"),
+        ("jax_disable_jit", "here it is 'disable_jit'"),
+        ("jax_platform_name", "here it is 'backend'"),
+    ],
+)
+def test_names_of_jax_get_the_ones_here(name, hint):
+    with pytest.raises(ConfigError, match=f"got the unknown setting '{name}': {hint}"):
+        config.update(name, True)
+
+
 def test_an_unknown_name_gets_close_ones():
     with pytest.raises(ConfigError, match="unknown setting 'default_flaot': did you mean default_"):
         config.update("default_flaot", "float32")

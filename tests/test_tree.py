@@ -178,6 +178,16 @@ def test_transpose(value):
     assert all(same(row, rows) for row in out)
 
 
+def test_transpose_takes_its_arguments_by_name():
+    steps = [{"obs": 3, "t": 1}, {"obs": 4, "t": 2}]
+    out = tree.transpose(
+        outer_treedef=tree.structure(steps, is_leaf=lambda x: isinstance(x, dict)),
+        inner_treedef=tree.structure(steps[0]),
+        pytree_to_transpose=steps,
+    )
+    assert out == {"obs": [3, 4], "t": [1, 2]}
+
+
 def test_transpose_finds_the_inner_structure():
     nested = {"a": [1, {"x": 2}], "b": [3, {"x": 4}]}
     outer = tree.structure({"a": 0, "b": 0})
