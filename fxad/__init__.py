@@ -15,6 +15,7 @@ from fxad.control.checkpoint import checkpoint, remat
 from fxad.control.closure import closure_convert
 from fxad.control.custom_jvp import custom_jvp
 from fxad.control.custom_vjp import custom_vjp
+from fxad.core.aval import Array
 from fxad.lax.conversion import stop_gradient
 from fxad.ops.transfer import device_put
 from fxad.switches import check_tracer_leaks, checking_leaks, disable_jit, enable_x64
@@ -26,6 +27,7 @@ from fxad.transforms.vmap import vmap
 __version__ = "0.1.0"
 
 __all__ = [
+    "Array",
     "ShapeDtypeStruct",
     "block_until_ready",
     "check_tracer_leaks",

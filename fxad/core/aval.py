@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -137,6 +137,34 @@ def is_array(x: Any) -> bool:
     if isinstance(x, np.ndarray | np.generic):
         return bool(x.dtype.kind in "fiucb" or x.dtype == float0 or x.dtype.kind == "V")
     return kind.__module__.partition(".")[0] == "cupy" and hasattr(x, "dtype")
+
+
+class _ArrayType(type):
+    """Makes ``isinstance`` ask ``is_array``."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return is_array(instance)
+
+
+if TYPE_CHECKING:
+    Array: TypeAlias = Any  # arrays of several libraries, and what stands for them
+else:
+
+    class Array(metaclass=_ArrayType):
+        """What functions are traced for: NumPy and CuPy arrays and scalars, and tracers.
+
+        For annotations and ``isinstance``; Python numbers, lists and ``ShapeDtypeStruct`` are none.
+
+        Example:
+          >>> import numpy as np, fxad
+          >>> def double(x: fxad.Array) -> fxad.Array:
+          ...     assert isinstance(x, fxad.Array)
+          ...     return 2.0 * x
+          >>> float(fxad.grad(double)(np.float64(3.0)))
+          2.0
+          >>> isinstance(3.0, fxad.Array), isinstance([3.0], fxad.Array)
+          (False, False)
+        """
 
 
 def is_value(x: Any) -> bool:

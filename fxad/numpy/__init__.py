@@ -41,7 +41,6 @@ from numpy import (
     iterable,
     load,
     nan,
-    ndarray,
     newaxis,
     number,
     object_,
@@ -65,6 +64,7 @@ from numpy import (
 from numpy import complex128 as complex_
 from numpy import float64 as float_
 
+from fxad.core.aval import Array as ndarray
 from fxad.numpy import linalg as linalg
 from fxad.numpy import protocols as protocols
 from fxad.numpy.bits import (
