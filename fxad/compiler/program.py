@@ -134,10 +134,13 @@ _NO_VIEWS = frozenset({dot_general_p, reduce_sum_p})
 def _callable(eqn: Eqn, xp: Any, reusable: set[Any]) -> Callable[..., Any]:
     primitive: Primitive = eqn.primitive
     on_host = xp is EvalTrace.namespace
-    numbers = [v.aval.weak_type or (on_host and isinstance(v, Literal)) for v in eqn.invars]
-    if numbers and all(numbers):
-        # Numbers alone: the ground's own rules keep Python's weak, or make NumPy's of them.
-        return lambda *args: EVAL.process(primitive, args, eqn.params)
+    if eqn.invars and all(v.aval.weak_type or isinstance(v, Literal) for v in eqn.invars):
+        if on_host or all(v.aval.weak_type for v in eqn.outvars):
+            # Numbers alone: the ground's own rules keep Python's weak, or make NumPy's of them.
+            return lambda *args: EVAL.process(primitive, args, eqn.params)
+        dtypes = [v.aval.dtype for v in eqn.invars]
+        # On a device the result is an array there, beside the others.
+        return lambda *args: primitive.impl(xp, *map(xp.asarray, args, dtypes), **eqn.params)
     if primitive.ufunc is not None and eqn.outvars[0].aval.dtype.char in "fd":
         ufunc = getattr(xp, primitive.ufunc.__name__)
         out = eqn.outvars[0].aval

@@ -20,15 +20,19 @@ from fxad.core.trace import Tracer, ground
 from fxad.errors import ArgumentValueError, ShapeError
 
 
+#: What has the attributes ``shape`` and ``dtype`` itself.
+_SHAPED = (np.ndarray, Tracer, np.generic)
+
+
 def shape_of(x: Any) -> Shape:
     """The shape of an operand, a Python number included."""
-    shape: Shape = x.shape if isinstance(x, np.ndarray | Tracer) else aval_of(x).shape
+    shape: Shape = x.shape if isinstance(x, _SHAPED) else aval_of(x).shape
     return shape
 
 
 def dtype_of(x: Any) -> DType:
     """The dtype of an operand, a Python number included."""
-    dtype: DType = x.dtype if isinstance(x, np.ndarray | Tracer) else aval_of(x).dtype
+    dtype: DType = x.dtype if isinstance(x, _SHAPED) else aval_of(x).dtype
     return dtype
 
 
@@ -110,6 +114,8 @@ convert_element_type_p = linear(
 
 def convert(x: Any, dtype: Any) -> Any:
     """``x`` in another dtype; the strong form of a weak operand; ``x`` itself where it has it."""
+    if type(x) is np.ndarray and x.dtype is dtype:
+        return x
     dtype = np.dtype(dtype)
     aval = aval_of(x)
     if aval.dtype == dtype and not aval.weak_type:
@@ -164,7 +170,7 @@ def _broadcast_abstract(x: ShapedArray, *, shape: Shape, dims: tuple[int, ...]) 
             f"got {x.shape}, which does not broadcast to {shape}: "
             "each length must be 1 or equal the one that it becomes",
         )
-    return ShapedArray(shape, x.dtype, x.weak_type)
+    return ShapedArray(shape, x.dtype)
 
 
 def _broadcast_impl(xp: Any, x: Any, *, shape: Shape, dims: tuple[int, ...]) -> Any:
@@ -298,11 +304,13 @@ def unbroadcast(ct: Any, aval: ShapedArray) -> Any:
     if shape != aval.shape:
         extra = len(shape) - len(aval.shape)
         axes = tuple(range(extra))
-        if shape[extra:] != aval.shape:
+        if shape[extra:] == aval.shape:
+            ct = reduce_sum(ct, axes)
+        else:
             axes += tuple(
                 extra + d for d, n in enumerate(aval.shape) if n == 1 and shape[extra + d] != 1
             )
-        ct = reshape(reduce_sum(ct, axes), aval.shape)
+            ct = reshape(reduce_sum(ct, axes), aval.shape)
     return ct if dtype_of(ct) == aval.dtype else convert(ct, aval.dtype)
 
 
@@ -328,7 +336,7 @@ def _reshape_abstract(x: ShapedArray, *, shape: Shape) -> ShapedArray:
             "reshape",
             f"got {x.shape} with {x.size} elements, wanted {shape} with {math.prod(shape)}",
         )
-    return ShapedArray(shape, x.dtype, x.weak_type)
+    return ShapedArray(shape, x.dtype)
 
 
 def _reshape_batch(
@@ -358,7 +366,7 @@ def _transpose_abstract(x: ShapedArray, *, permutation: tuple[int, ...]) -> Shap
             "transpose",
             f"got the axes {permutation} for {x.shape}, wanted a permutation of its {x.ndim} axes",
         )
-    return ShapedArray(tuple(x.shape[d] for d in permutation), x.dtype, x.weak_type)
+    return ShapedArray(tuple(x.shape[d] for d in permutation), x.dtype)
 
 
 def _transpose_batch(

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 import fxad
+import fxad.lax as lax
+import fxad.numpy as fnp
 import fxad.tree as tree
 from fxad.backends import kernels, register_backend
 from tests.documents import ROOT, blocks
@@ -113,3 +115,16 @@ def test_results_are_where_operands_are(info, rng):
 def test_a_result_elsewhere_would_be_seen():
     with pytest.raises(AssertionError):
         assert_there(fxad.device_get(away(np.ones(3))))
+
+
+def test_numbers_become_arrays_where_the_others_are():
+    """Python numbers and constants that a program reshapes, repeats or stacks first."""
+
+    def f(x, number):
+        pair = fnp.stack([number, 2.0])
+        return x * pair + fnp.reshape(number, (1,)) + lax.broadcast(0.5, (2,))
+
+    x = away(np.ones(2))
+    for function in (fxad.jit(f), fxad.grad(lambda *args: fxad.jit(f)(*args).sum())):
+        assert_there(function(x, 3.0))
+    assert fake.get(fxad.jit(f)(x, 3.0)).tolist() == [6.5, 5.5]

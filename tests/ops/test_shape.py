@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+import fxad.ops.base as base
 import fxad.ops.creation as creation
 import fxad.ops.identity as identity
 import fxad.ops.shape as shape
@@ -135,6 +136,14 @@ def test_promotion_is_numpys(rng):
     # Cotangents come back in each operand's own dtype.
     _, pull = vjp(lambda x, y: shape.concatenate([x, y]), x, np.ones(1))
     assert_same(pull(np.arange(3.0)), (np.arange(2, dtype=np.float32), np.array([2.0])))
+
+
+def test_arrays_of_numbers_are_not_weak():
+    """Only Python's numbers are: what was made of them widens float32, staged as eagerly."""
+    x = np.ones((1, 2), np.float32)
+    for made in (lambda y: base.broadcast_to(y, (1, 2)), lambda y: base.reshape(y, (1, 1))):
+        check_abstract(lambda x, made=made: mul(x, made(2.0)), [x])
+        assert mul(x, made(2.0)).dtype == np.float64
 
 
 # Pad ----------------------------------------------------------------------------------------------
