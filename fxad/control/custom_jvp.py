@@ -31,7 +31,7 @@ from fxad.errors import (
     StructureError,
 )
 from fxad.ops.base import convert, zeros_like
-from fxad.transforms.common import check_callable, flatten_outputs
+from fxad.transforms.common import check_callable, flatten_outputs, matches
 from fxad.transforms.jvp import instantiate
 from fxad.transforms.vmap import batch_function
 
@@ -213,7 +213,7 @@ def _check_jvp_rule(name: str, pair: Any) -> tuple[list[Any], list[Any], Any]:
         if wanted.dtype == float0:
             checked.append(None)
             continue
-        if wanted.shape != got.shape or (wanted.dtype != got.dtype and not got.weak_type):
+        if not matches(got, wanted):
             raise error(
                 StructureError,
                 name,

@@ -28,7 +28,7 @@ from fxad.errors import (
     StructureError,
 )
 from fxad.ops.base import convert, reduce_sum, shape_of
-from fxad.transforms.common import check_callable, flatten_outputs
+from fxad.transforms.common import check_callable, flatten_outputs, matches
 from fxad.transforms.jvp import instantiate, jvp_flat
 from fxad.transforms.tape import TapeTrace, backward
 from fxad.transforms.vmap import batch_function
@@ -342,7 +342,7 @@ def _check_bwd(name: str, pulled: Any, structure: Any, avals: Sequence[ShapedArr
             flat.append(None)
             continue
         got = aval_of(ct)
-        if got.shape != wanted.shape or (got.dtype != wanted.dtype and not got.weak_type):
+        if not matches(got, wanted):
             raise error(
                 StructureError,
                 name,

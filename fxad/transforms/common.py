@@ -11,7 +11,17 @@ import numpy as np
 import fxad.tree as tree
 import fxad.tree_util as tree_util
 from fxad.backends.pool import Buffer
-from fxad.core.aval import PYTHON_SCALARS, aval_of, describe, float0, is_array, is_value, weak_dtype
+from fxad.core.aval import (
+    PYTHON_SCALARS,
+    ShapedArray,
+    aval_of,
+    describe,
+    float0,
+    is_array,
+    is_value,
+    promote,
+    weak_dtype,
+)
 from fxad.core.source import error
 from fxad.core.staging import check_output
 from fxad.core.trace import EVAL, Tracer, current_trace, leaked
@@ -199,15 +209,22 @@ def check_structure(transformation: str, what: str, got: Any, wanted: Any) -> No
         )
 
 
+def matches(got: ShapedArray, wanted: ShapedArray) -> bool:
+    """Whether a tangent fits: of that shape and dtype, or a Python number that the dtype takes."""
+    if got.shape != wanted.shape or got.dtype == wanted.dtype:
+        return got.shape == wanted.shape
+    if not got.weak_type or wanted.dtype == float0:
+        return False
+    return promote((got, wanted.strong()))[0] == wanted.dtype
+
+
 def check_like(transformation: str, what: str, wanted_of: str, got: Any, wanted: Any) -> None:
     """Refuses a tangent or cotangent whose shape or dtype is not that of what it belongs to."""
-    a = aval_of(got)
-    weak = a.weak_type and wanted.dtype != float0
-    if a.shape == wanted.shape and (a.dtype == wanted.dtype or weak):
+    if matches(aval_of(got), wanted):
         return
     raise error(
         StructureError,
         transformation,
-        f"got {what} {a.long_name()}, wanted {wanted.long_name()} as {wanted_of}",
+        f"got {what} {aval_of(got).long_name()}, wanted {wanted.long_name()} as {wanted_of}",
         f"Give it the shape and dtype of {wanted_of}.",
     )

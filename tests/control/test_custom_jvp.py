@@ -185,6 +185,7 @@ def test_integers_have_tangents_without_values():
         (StructureError, "another structure", lambda p, t: (p[0], (t[0], t[0]))),
         (StructureError, r"tangent float64\[2\] for an output float64\[\]",
          lambda p, t: (p[0], np.ones(2))),
+        (StructureError, "tangent complex128", lambda p, t: (p[0], 1j)),
         (StructureError, "tangent float32", lambda p, t: (p[0], np.float32(1.0))),
         (ArgumentTypeError, "output of type str", lambda p, t: ("text", t[0])),
         (NonDifferentiableError, "not linear", lambda p, t: (p[0], fxad.numpy.sin(t[0]))),

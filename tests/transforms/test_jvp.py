@@ -61,6 +61,8 @@ def test_tangents_keep_their_dtype(dtype):
         ((np.ones(2),), (1.0,)),
         ((np.ones(2),), (np.ones(2, np.float32),)),
         ((np.ones(2),), (np.ones(2, int),)),
+        ((1.0,), (1j,)),
+        ((np.float32(1.0),), (1j,)),
         ((1.0,), (None,)),
     ],
     ids=repr,

@@ -209,6 +209,18 @@ def test_cotangents_and_tangents_that_do_not_fit():
             push(*tangents)
 
 
+def test_complex_numbers_are_no_tangents_of_real_ones():
+    refused = pytest.raises(StructureError, match=r"complex128\[\], wanted float(32|64)\[\]")
+    for x in (2.0, np.float32(2.0)):
+        with refused:
+            fxad.vjp(fnp.square, x)[1](1j)
+        with refused:
+            fxad.linearize(fnp.square, x)[1](1j)
+        with refused:
+            fxad.linear_transpose(lambda x: 3.0 * x, x)(1j)
+        assert fxad.vjp(fnp.square, x)[1](1)[0] == fxad.linearize(fnp.square, x)[1](1) == 4.0
+
+
 def test_integers_have_derivatives_without_values():
     out, pull = fxad.vjp(lambda x, n: (x * n, n + 1), 2.0, 3)
     dx, dn = pull((1.0, np.zeros((), float0)))
