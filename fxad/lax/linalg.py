@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import fxad.ops.decompositions as ops
+import fxad.ops.eigen as eigen
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError
 from fxad.ops.base import shape_of
@@ -93,7 +94,7 @@ def eigh(
       [1.0, 3.0]
     """
     x = _hermitian("eigh", x, symmetrize_input)
-    w, v = ops.eigh(x, "L" if lower or symmetrize_input else "U")
+    w, v = eigen.eigh(x, "L" if lower or symmetrize_input else "U")
     if subset_by_index is None:
         return v, w
     ndim = len(shape_of(x))

@@ -15,6 +15,7 @@ import fxad.numpy.manipulation as manipulation
 import fxad.numpy.products as products
 import fxad.ops.decompositions as decompositions
 import fxad.ops.determinant as determinant
+import fxad.ops.eigen as eigen
 import fxad.ops.linalg as ops
 import fxad.ops.solve as systems
 from fxad.core.source import error
@@ -109,9 +110,9 @@ cholesky = _public(np.linalg.cholesky, decompositions.cholesky)
 cond = _public(np.linalg.cond, ops.cond)
 det = _public(np.linalg.det, determinant.det)
 eig = _public(
-    np.linalg.eig, decompositions.eig, 1, lambda out: _result_type("eig")(*_real_if_known(*out))
+    np.linalg.eig, eigen.eig, 1, lambda out: _result_type("eig")(*_real_if_known(*out))
 )
-eigh = _public(np.linalg.eigh, decompositions.eigh, 1, _named("eigh"))
+eigh = _public(np.linalg.eigh, eigen.eigh, 1, _named("eigh"))
 inv = _public(np.linalg.inv, systems.inv)
 lstsq = _public(np.linalg.lstsq, ops.lstsq, 2)
 matrix_power = _public(np.linalg.matrix_power, ops.matrix_power)
@@ -142,7 +143,7 @@ def eigvals(a: Any) -> Any:
       >>> sorted(fnp.linalg.eigvals(fnp.array([[2.0, 0.0], [0.0, 1.0]])).tolist())
       [1.0, 2.0]
     """
-    return _real_if_known(decompositions.eigvals(operand(a)))[0]
+    return _real_if_known(eigen.eigvals(operand(a)))[0]
 
 
 @implements(np.linalg.eigvalsh)
@@ -164,7 +165,7 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
       >>> fnp.linalg.eigvalsh(fnp.array([[2.0, 0.0], [0.0, 1.0]])).tolist()
       [1.0, 2.0]
     """
-    return decompositions.eigvalsh(operand(a), UPLO)
+    return eigen.eigvalsh(operand(a), UPLO)
 
 
 @implements(np.linalg.tensorinv)

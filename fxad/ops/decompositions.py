@@ -1,14 +1,11 @@
-"""Decompositions of matrices: Cholesky, QR, eigenvalues and singular values.
+"""Factors of matrices: Cholesky, QR and singular values.
 
 Sources of the derivatives: Giles, Collected matrix derivative results for forward and reverse mode
 algorithmic differentiation, 2008; Walter and Lehmann, Algorithmic differentiation of linear
 algebra functions with application in optimum experimental design, 2010.
 
-Where eigenvalues or singular values repeat, up to rounding, their vectors are not determined and
-have no derivative. They are treated as if they did not turn among themselves (1/0 counts as 0), so
-that derivatives stay finite. The gradient of a sum of functions of the values is right there too;
-second derivatives, and functions of the matrix made of values and vectors, lack what such turning
-would add.
+Vectors of singular values that repeat, up to rounding, are treated as those of repeated
+eigenvalues are in ``eigen``.
 """
 
 from __future__ import annotations
@@ -18,28 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from fxad.core.aval import DType, ShapedArray
+from fxad.core.aval import ShapedArray
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError
-from fxad.ops.base import convert, dtype_of, reduce_sum, reshape, shape_of
+from fxad.ops.base import dtype_of, shape_of
 from fxad.ops.contraction import matmul
-from fxad.ops.elementwise import (
-    abs_,
-    add,
-    conj,
-    div,
-    imag,
-    mul,
-    neg,
-    real,
-    select,
-    sign,
-    sub,
-)
+from fxad.ops.eigen import beyond_rounding_p, eigh_p, inverse_or_zero, no_convergence
+from fxad.ops.elementwise import abs_, add, imag, mul, neg, sign, sub
 from fxad.ops.indexing import take_along_axis
 from fxad.ops.matrices import (
     adjoint,
+    as_column,
+    as_row,
+    columns,
     cubic,
     diagonal,
     diagonal_matrix,
@@ -49,76 +38,14 @@ from fxad.ops.matrices import (
     matrices,
     matrix_primitive,
     real_dtype,
+    real_part,
+    rows,
     swap,
     tril,
 )
-from fxad.ops.reduction import argmax
-from fxad.ops.shape import concatenate, flip, pad, slice_in_dim
-from fxad.ops.solve import solve
+from fxad.ops.shape import concatenate, flip, pad
 from fxad.ops.sorting import argsort, sort
 from fxad.ops.triangular import solve_triangle
-
-# Parts and gaps ----------------------------------------------------------------------------------
-
-
-def _columns(x: Any, start: int, stop: int) -> Any:
-    return slice_in_dim(x, start, stop, len(shape_of(x)) - 1)
-
-
-def _rows(x: Any, start: int, stop: int) -> Any:
-    return slice_in_dim(x, start, stop, len(shape_of(x)) - 2)
-
-
-def _row(d: Any) -> Any:
-    """A vector that scales the columns of a matrix."""
-    shape = shape_of(d)
-    return reshape(d, (*shape[:-1], 1, shape[-1]))
-
-
-def _column(d: Any) -> Any:
-    """A vector that scales the rows of a matrix."""
-    return reshape(d, (*shape_of(d), 1))
-
-
-def _beyond_rounding_impl(xp: Any, values: Any, *, pairs: bool) -> Any:
-    n = values.shape[-1]
-    if not values.size:
-        return xp.zeros((*values.shape, n) if pairs else values.shape, np.bool_)
-    size = abs(values)
-    limit = n * xp.finfo(size.dtype).eps * xp.max(size, axis=-1, keepdims=True)
-    if not pairs:
-        return size > limit
-    return abs(values[..., None, :] - values[..., :, None]) > limit[..., None]
-
-
-#: Which values differ from zero, or which pairs of them from each other, by more than rounding.
-beyond_rounding_p: Primitive = matrix_primitive(
-    "beyond_rounding",
-    multiple_results=False,
-    abstract=lambda values, *, pairs: ShapedArray(
-        values.shape + values.shape[-1:] * pairs, np.dtype(np.bool_)
-    ),
-    impl=_beyond_rounding_impl,
-    jvp=None,
-    cost=lambda avals, params: (float(avals[0].size), 2.0 * avals[0].size),
-)
-
-
-def _inverse_or_zero(x: Any, far: Any) -> Any:
-    """``1 / x`` where it is ``far`` from zero, else 0."""
-    return select(far, div(1, select(far, x, 1)), 0)
-
-
-def _inverse_gaps(values: Any) -> Any:
-    """``1 / (values[j] - values[i])`` at ``i, j``; 0 for equal ones."""
-    gaps = sub(_row(values), _column(values))
-    return _inverse_or_zero(gaps, beyond_rounding_p.bind(values, pairs=True))
-
-
-def _complement_turn(known: Any, rest: Any, turn: Any) -> Any:
-    """How the other columns of a unitary matrix follow the turn of the first ones."""
-    return neg(matmul(known, adjoint(matmul(adjoint(rest), turn))))
-
 
 # Cholesky ----------------------------------------------------------------------------------------
 
@@ -176,6 +103,11 @@ def cholesky(a: Any, upper: bool = False) -> Any:
 # QR ----------------------------------------------------------------------------------------------
 
 
+def _complement_turn(known: Any, rest: Any, turn: Any) -> Any:
+    """How the other columns of a unitary matrix follow the turn of the first ones."""
+    return neg(matmul(known, adjoint(matmul(adjoint(rest), turn))))
+
+
 def _qr_abstract(a: ShapedArray, *, full: bool) -> list[ShapedArray]:
     *lead, m, n = a.shape
     k = m if full else min(m, n)
@@ -187,9 +119,9 @@ def _qr_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, full: bool) -> t
     (t,) = tangents
     m, n = shape_of(t)[-2:]
     k = min(m, n)
-    known, top = _columns(q, 0, k), _rows(r, 0, k)
+    known, top = columns(q, 0, k), rows(r, 0, k)
     # t r^-1, for the first k columns
-    scaled = swap(solve_triangle(_columns(top, 0, k), swap(_columns(t, 0, k)), False, trans=1))
+    scaled = swap(solve_triangle(columns(top, 0, k), swap(columns(t, 0, k)), False, trans=1))
     inner = matmul(adjoint(known), scaled)
     below = tril(inner, -1)
     turn = sub(below, adjoint(below))
@@ -198,7 +130,7 @@ def _qr_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, full: bool) -> t
     tq = add(matmul(known, sub(turn, inner)), scaled)
     tr = sub(matmul(adjoint(known), t), matmul(turn, top))
     if full and m > k:
-        other = _complement_turn(known, _columns(q, k, m), tq)
+        other = _complement_turn(known, columns(q, k, m), tq)
         tq = concatenate([tq, other], axis=-1)
         tr = pad(tr, 0, [*[(0, 0, 0)] * (len(shape_of(tr)) - 2), (0, m - k, 0), (0, 0, 0)])
     return [q, r], [tq, tr]
@@ -242,87 +174,6 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     return r if mode == "r" else (q, r)
 
 
-# Hermitian eigenvalues ---------------------------------------------------------------------------
-
-
-def _eigh_abstract(a: ShapedArray, *, vectors: bool, uplo: str) -> list[ShapedArray]:
-    values = ShapedArray(a.shape[:-1], real_dtype(a.dtype))
-    return [values, a.strong()] if vectors else [values]
-
-
-def _eigh_impl(xp: Any, a: Any, *, vectors: bool, uplo: str) -> list[Any]:
-    try:
-        return list(xp.eigh(a, uplo)) if vectors else [xp.linalg.eigvalsh(a, uplo)]
-    except np.linalg.LinAlgError as e:
-        raise _no_convergence("eigh", a, e) from None
-
-
-def _no_convergence(operation: str, a: Any, e: Exception) -> np.linalg.LinAlgError:
-    return lapack_error(
-        operation,
-        f"got a matrix of shape {a.shape} for which the iteration does not converge ({e})",
-        "Look for NaN and infinities in it.",
-    )
-
-
-def _eigh_jvp(
-    primals: Sequence[Any], tangents: Sequence[Any], *, vectors: bool, uplo: str
-) -> tuple[Any, Any]:
-    w, v = eigh_p.bind(*primals, vectors=True, uplo=uplo)
-    t = hermitian_from_lower(adjoint(tangents[0]) if uplo == "U" else tangents[0])
-    inner = matmul(matmul(adjoint(v), t), v)
-    tw = _real(diagonal(inner))
-    if not vectors:
-        return [w], [tw]
-    return [w, v], [tw, matmul(v, mul(_inverse_gaps(w), inner))]
-
-
-def _real(x: Any) -> Any:
-    return real(x) if dtype_of(x).kind == "c" else x
-
-
-eigh_p: Primitive = matrix_primitive(
-    "eigh", abstract=_eigh_abstract, impl=_eigh_impl, jvp=_eigh_jvp, cost=cubic(9.0)
-)
-
-
-def _eigh(operation: str, a: Any, uplo: str, vectors: bool) -> Any:
-    (a,) = matrices(operation, a, square=True)
-    if uplo.upper() not in ("L", "U"):
-        raise error(ArgumentValueError, operation, f"got UPLO={uplo!r}, wanted 'L' or 'U'")
-    return eigh_p.bind(a, vectors=vectors, uplo=uplo.upper())
-
-
-def eigh(a: Any, UPLO: str = "L") -> tuple[Any, Any]:
-    """Eigenvalues and eigenvectors of Hermitian matrices.
-
-    Args:
-      a: ``(..., n, n)``. As in NumPy one triangle alone is read, so the gradient has zeros in the
-        other one.
-      UPLO: which triangle: ``"L"`` or ``"U"``.
-
-    Returns:
-      ``(w, v)``: the real eigenvalues in ascending order, and the eigenvectors as columns. In the
-      derivative ``v^H dv`` has a zero diagonal (the phases do not turn), and zeros for equal
-      eigenvalues.
-
-    Raises:
-      ShapeError: ``a`` is not square.
-
-    Example:
-      >>> import fxad.numpy as fnp
-      >>> fnp.linalg.eigh(fnp.array([[3.0, 0.0], [0.0, 1.0]]))[0].tolist()
-      [1.0, 3.0]
-    """
-    w, v = _eigh("eigh", a, UPLO, vectors=True)
-    return w, v
-
-
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    """The eigenvalues that ``eigh`` gives, without the vectors."""
-    return _eigh("eigvalsh", a, UPLO, vectors=False)[0]
-
-
 # Singular values ---------------------------------------------------------------------------------
 
 
@@ -341,7 +192,7 @@ def _svd_impl(xp: Any, a: Any, *, full: bool, vectors: bool) -> list[Any]:
     try:
         out = xp.svd(a, full_matrices=full, compute_uv=vectors)
     except np.linalg.LinAlgError as e:
-        raise _no_convergence("svd", a, e) from None
+        raise no_convergence("svd", a, e) from None
     return list(out) if vectors else [out]
 
 
@@ -352,29 +203,29 @@ def _svd_jvp(
     u, s, vh = svd_p.bind(*primals, full=full and vectors, vectors=True)
     m, n = shape_of(t)[-2:]
     k = min(m, n)
-    left, right = _columns(u, 0, k), adjoint(_rows(vh, 0, k))
+    left, right = columns(u, 0, k), adjoint(rows(vh, 0, k))
     inner = matmul(matmul(adjoint(left), t), right)
-    ts = _real(diagonal(inner))
+    ts = real_part(diagonal(inner))
     if not vectors:
         return [s], [ts]
     far = beyond_rounding_p.bind(s, pairs=True)
-    gaps = mul(add(_row(s), _column(s)), sub(_row(s), _column(s)))
-    weights = _inverse_or_zero(gaps, far)
-    inverse = _inverse_or_zero(s, beyond_rounding_p.bind(s, pairs=False))
-    by_columns, by_rows = mul(inner, _row(s)), mul(inner, _column(s))
+    gaps = mul(add(as_row(s), as_column(s)), sub(as_row(s), as_column(s)))
+    weights = inverse_or_zero(gaps, far)
+    inverse = inverse_or_zero(s, beyond_rounding_p.bind(s, pairs=False))
+    by_columns, by_rows = mul(inner, as_row(s)), mul(inner, as_column(s))
     turn = mul(weights, add(by_columns, adjoint(by_columns)))
     if dtype_of(t).kind == "c":  # the phases of the pairs turn with u alone
         turn = add(turn, diagonal_matrix(mul(mul(imag(diagonal(inner)), inverse), 1j)))
     tu = matmul(left, turn)
     tv = matmul(right, mul(weights, add(by_rows, adjoint(by_rows))))
     if m > k:
-        tu = add(tu, mul(_outside(left, matmul(t, right)), _row(inverse)))
+        tu = add(tu, mul(_outside(left, matmul(t, right)), as_row(inverse)))
     if n > k:
-        tv = add(tv, mul(_outside(right, matmul(adjoint(t), left)), _row(inverse)))
+        tv = add(tv, mul(_outside(right, matmul(adjoint(t), left)), as_row(inverse)))
     if full and m > k:
-        tu = concatenate([tu, _complement_turn(left, _columns(u, k, m), tu)], axis=-1)
+        tu = concatenate([tu, _complement_turn(left, columns(u, k, m), tu)], axis=-1)
     if full and n > k:
-        rest = adjoint(_rows(vh, k, n))
+        rest = adjoint(rows(vh, k, n))
         tv = concatenate([tv, _complement_turn(right, rest, tv)], axis=-1)
     return [u, s, vh], [tu, ts, adjoint(tv)]
 
@@ -430,83 +281,10 @@ def _hermitian_svd(a: Any, compute_uv: bool) -> Any:
     w, v = eigh_p.bind(a, vectors=True, uplo="L")
     order = flip(argsort(abs_(w)), -1)
     w = take_along_axis(w, order, -1)
-    u = take_along_axis(v, _row(order), -1)
-    return u, abs_(w), adjoint(mul(u, _row(sign(w))))
+    u = take_along_axis(v, as_row(order), -1)
+    return u, abs_(w), adjoint(mul(u, as_row(sign(w))))
 
 
 def svdvals(a: Any) -> Any:
     """The singular values of matrices in descending order."""
     return svd(a, compute_uv=False)
-
-
-# Eigenvalues of any matrix -----------------------------------------------------------------------
-
-
-def _complex_dtype(dtype: DType) -> DType:
-    return np.result_type(dtype, np.complex64)
-
-
-def _eig_abstract(a: ShapedArray, *, vectors: bool) -> list[ShapedArray]:
-    dtype = _complex_dtype(a.dtype)
-    values = ShapedArray(a.shape[:-1], dtype)
-    return [values, ShapedArray(a.shape, dtype)] if vectors else [values]
-
-
-def _eig_impl(xp: Any, a: Any, *, vectors: bool) -> list[Any]:
-    dtype = _complex_dtype(a.dtype)
-    try:
-        out = xp.linalg.eig(a) if vectors else [xp.linalg.eigvals(a)]
-    except np.linalg.LinAlgError as e:
-        raise _no_convergence("eig", a, e) from None
-    return [x.astype(dtype, copy=False) for x in out]
-
-
-def _eig_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, vectors: bool) -> tuple[Any, Any]:
-    w, v = eig_p.bind(*primals, vectors=True)
-    inner = solve(v, matmul(convert(tangents[0], dtype_of(v)), v))
-    tw = diagonal(inner)
-    if not vectors:
-        return [w], [tw]
-    tv = matmul(v, mul(_inverse_gaps(w), inner))
-    # LAPACK's eigenvectors have length 1 and a real largest element, and keep both
-    axis = len(shape_of(v)) - 2
-    if not shape_of(v)[axis]:
-        return [w, v], [tw, tv]
-    largest = argmax(abs_(v), axis=axis, keepdims=True)
-    drift = real(_row(reduce_sum(mul(conj(v), tv), (axis,))))
-    phase = div(imag(take_along_axis(tv, largest, axis)), real(take_along_axis(v, largest, axis)))
-    return [w, v], [tw, sub(tv, mul(v, add(drift, mul(phase, 1j))))]
-
-
-eig_p: Primitive = matrix_primitive(
-    "eig", abstract=_eig_abstract, impl=_eig_impl, jvp=_eig_jvp, cost=cubic(25.0)
-)
-
-
-def eig(a: Any) -> tuple[Any, Any]:
-    """Eigenvalues and right eigenvectors of matrices, always complex.
-
-    Args:
-      a: ``(..., n, n)``.
-
-    Returns:
-      ``(w, v)``: the eigenvalues in no order, and the eigenvectors as columns, of length 1 and
-      with a real largest element. Derivatives exist where the eigenvalues are distinct; they grow
-      beyond all bounds towards matrices whose eigenvectors become dependent.
-
-    Raises:
-      ShapeError: ``a`` is not square.
-      numpy.linalg.LinAlgError: the iteration does not converge.
-
-    Example:
-      >>> import fxad.numpy as fnp
-      >>> sorted(fnp.linalg.eig(fnp.array([[0.0, 1.0], [-1.0, 0.0]]))[0].imag.tolist())
-      [-1.0, 1.0]
-    """
-    w, v = eig_p.bind(*matrices("eig", a, square=True), vectors=True)
-    return w, v
-
-
-def eigvals(a: Any) -> Any:
-    """The eigenvalues that ``eig`` gives, without the vectors."""
-    return eig_p.bind(*matrices("eigvals", a, square=True), vectors=False)[0]

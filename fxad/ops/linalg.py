@@ -24,7 +24,8 @@ from fxad.ops.base import (
     shape_of,
 )
 from fxad.ops.contraction import matmul
-from fxad.ops.decompositions import eigvalsh, svdvals
+from fxad.ops.decompositions import svdvals
+from fxad.ops.eigen import eigvalsh
 from fxad.ops.einsum import einsum
 from fxad.ops.elementwise import (
     abs_,

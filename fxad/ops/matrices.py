@@ -15,9 +15,10 @@ from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.errors import DtypeError, ShapeError
 from fxad.ops.base import convert, dtype_of, linear, reshape, shape_of, to_front, transpose
-from fxad.ops.elementwise import add, conj, mul
+from fxad.ops.elementwise import add, conj, mul, real
 from fxad.ops.index_spec import whole
 from fxad.ops.indexing import getitem_p, place, zeros_beside
+from fxad.ops.shape import slice_in_dim
 
 # Parts of matrices -------------------------------------------------------------------------------
 
@@ -77,6 +78,32 @@ def adjoint(x: Any) -> Any:
     """The transposed and conjugated matrices."""
     x = swap(x)
     return conj(x) if dtype_of(x).kind == "c" else x
+
+
+def columns(x: Any, start: int, stop: int) -> Any:
+    """Some neighbouring columns."""
+    return slice_in_dim(x, start, stop, len(shape_of(x)) - 1)
+
+
+def rows(x: Any, start: int, stop: int) -> Any:
+    """Some neighbouring rows."""
+    return slice_in_dim(x, start, stop, len(shape_of(x)) - 2)
+
+
+def as_row(d: Any) -> Any:
+    """A vector that scales the columns of a matrix."""
+    shape = shape_of(d)
+    return reshape(d, (*shape[:-1], 1, shape[-1]))
+
+
+def as_column(d: Any) -> Any:
+    """A vector that scales the rows of a matrix."""
+    return reshape(d, (*shape_of(d), 1))
+
+
+def real_part(x: Any) -> Any:
+    """The real part of complex numbers; real ones as they are."""
+    return real(x) if dtype_of(x).kind == "c" else x
 
 
 def lower_half(x: Any) -> Any:

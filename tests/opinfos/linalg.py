@@ -8,6 +8,7 @@ import scipy.linalg
 
 import fxad.ops.decompositions as decompositions
 import fxad.ops.determinant as determinant
+import fxad.ops.eigen as eigen
 import fxad.ops.linalg as ops
 import fxad.ops.matrices as matrices
 import fxad.ops.solve as solving
@@ -152,7 +153,7 @@ def _turned(values: Any, vectors: Any, back: Any) -> Any:
 
 
 def eigh_function(a: Any) -> Any:
-    w, v = decompositions.eigh(a)
+    w, v = eigen.eigh(a)
     return w, _turned(w, v, adjoint(v))
 
 
@@ -179,7 +180,7 @@ def full_svd(a: Any) -> Any:
 
 
 def eig_function(a: Any) -> Any:
-    w, v = decompositions.eig(a)
+    w, v = eigen.eig(a)
     return _turned(w, v, solving.inv(v))
 
 
@@ -337,13 +338,13 @@ TABLE = (
         eigh_function,
         _eigh_reference,
         of([(3, 3), (2, 2, 2), (1, 1), (0, 0)], hermitian),
-        decompositions.eigh_p,
-        decompositions.beyond_rounding_p,
+        eigen.eigh_p,
+        eigen.beyond_rounding_p,
         errors=no_half("eigh"),
     ),
     linalg(
         "eigvalsh",
-        decompositions.eigvalsh,
+        eigen.eigvalsh,
         np.linalg.eigvalsh,
         of([(3, 3), (2, 2, 2)], hermitian),
         errors=square_only("eigvalsh"),
@@ -363,7 +364,7 @@ TABLE = (
         eig_function,
         _eig_reference,
         of([(2, 2), (3, 3)]),
-        decompositions.eig_p,
+        eigen.eig_p,
         keeps_precision=False,
     ),
     linalg(
