@@ -19,7 +19,6 @@ from fxad.core.source import error
 from fxad.core.trace import Tracer, ground
 from fxad.errors import ArgumentValueError, ShapeError
 
-
 #: What has the attributes ``shape`` and ``dtype`` itself.
 _SHAPED = (np.ndarray, Tracer, np.generic)
 

@@ -176,10 +176,12 @@ def _dot_general_transpose(
     to_left = is_linear(x)
     if to_left and is_linear(y):
         raise nonlinear("dot_general")
-    operand, other = (x, y) if to_left else (y, x)
-    ndims = [len(a.aval.shape if is_linear(a) else a.shape) for a in (x, y)]
-    layout = _layout(dimension_numbers, *ndims)
-    swap, dims, permutation = layout.to_lhs if to_left else layout.to_rhs
+    if to_left:
+        operand, other = x, y
+        swap, dims, permutation = _layout(dimension_numbers, x.aval.ndim, y.ndim).to_lhs
+    else:
+        operand, other = y, x
+        swap, dims, permutation = _layout(dimension_numbers, x.ndim, y.aval.ndim).to_rhs
     first, second = (other, ct) if swap else (ct, other)
     out = dot_general_p.bind(
         first, second, dimension_numbers=dims, precision=precision, preferred_element_type=None

@@ -100,7 +100,7 @@ integer_pow_p: Primitive = unary(
 
 def reciprocal_of(x: Any) -> Any:
     """``1 / x``, in floats also for integers."""
-    return div_p.bind(1, x)
+    return 1 / x if type(x) in PYTHON_SCALARS and x else div_p.bind(1, x)
 
 
 def integer_pow(x: Any, y: int) -> Any:

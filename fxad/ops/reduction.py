@@ -418,7 +418,7 @@ def _moment_dtypes(x: DType, dtype: Any) -> tuple[DType, DType]:
         return np.dtype(dtype), np.dtype(dtype)
     if x.kind in "biu":
         return np.dtype(np.float64), np.dtype(np.float64)
-    return (np.dtype(np.float32), x) if x == np.float16 else (x, x)
+    return (np.dtype(np.float32), x) if x.char == "e" else (x, x)
 
 
 def _count(x: Any, axes: Axes, where: Any, keepdims: bool) -> Any:
@@ -449,7 +449,8 @@ def mean(
     """The arithmetic mean, arguments as ``sum_``; of integers in float64."""
     axes = reduced_axes("mean", x, axis)
     inner, result = _moment_dtypes(dtype_of(x), dtype)
-    return convert(_mean(convert(x, inner), axes, where, keepdims), result)
+    out = _mean(convert(x, inner), axes, where, keepdims)
+    return out if inner is result else convert(out, result)
 
 
 def var(

@@ -32,6 +32,8 @@ def flatten_inputs(transformation: str, args: Any) -> tuple[list[Any], Any]:
     """The leaves of the arguments, each one checked to be an array or a number."""
     leaves, structure = tree.flatten(args)
     for leaf in leaves:
+        if type(leaf) is np.ndarray:
+            continue
         if not is_value(leaf):
             _refuse_leaf(transformation, args)
         if isinstance(leaf, Tracer) and not leaf._trace.alive:
@@ -74,12 +76,16 @@ def own(outputs: Sequence[Any], inputs: Sequence[Any] = (), held: bool = False) 
         kind = type(x)
         if kind in PYTHON_SCALARS:
             x = weak_dtype(kind).type(x)
-        elif kind is not np.float64 and not isinstance(x, np.generic | Tracer):
+        elif kind is np.ndarray or not isinstance(x, _UNSHARED):
             if id(x) in taken or (held and getrefcount(x) > _LISTED) or _is_borrowed(x):
                 x = x.copy()
             taken.add(id(x))
         owned.append(x)
     return owned
+
+
+#: What cannot be written to, or is no array yet.
+_UNSHARED = (np.generic, Tracer)
 
 
 def own_arrays(leaves: Sequence[Any], inputs: Sequence[Any], held: bool = False) -> list[Any]:
@@ -101,8 +107,6 @@ _LISTED = _count_listed()
 
 def _is_borrowed(x: Any) -> bool:
     """Whether an array is a view of memory that something else may hold, or is read-only."""
-    if isinstance(x, Tracer):
-        return False
     if not getattr(x.flags, "writeable", True):
         return True
     base = getattr(x, "base", None)

@@ -121,9 +121,11 @@ class Linearized:
         """Cotangents of the inputs, one for each leaf, as the user's own arrays."""
         self._check_mutation()
         cts = backward(self.out_nodes, cotangents, self.in_nodes, consume)
-        for i, p in enumerate(self.primals):
-            cts[i] = _restore(instantiate(cts[i], p), p)
-        return own(cts, [*self.primals, *cotangents])
+        for i, ct in enumerate(cts):
+            if type(ct) is not np.ndarray:
+                p = self.primals[i]
+                cts[i] = _restore(instantiate(ct, p), p)
+        return own(cts, [*self.primals, *self.outs, *cotangents])
 
 
 def _fingerprints(arrays: Sequence[Any]) -> list[int]:
@@ -293,12 +295,12 @@ def grad(
       0.0
     """
     check_callable("grad", fun)
-    both = _value_and_grad("grad", fun, argnums, has_aux, holomorphic, allow_int)
+    differentiate = _reverse("grad", fun, argnums, has_aux, holomorphic, allow_int)
 
     @functools.wraps(fun)
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        value, grads = both(*args, **kwargs)
-        return (grads, value[1]) if has_aux else grads
+        run, grads = differentiate(args, kwargs)
+        return (grads, run.aux(tape_lives=False)) if has_aux else grads
 
     return gradient
 
@@ -333,14 +335,23 @@ def value_and_grad(
       (5.0, [2.0, 4.0])
     """
     check_callable("value_and_grad", fun)
-    both = _value_and_grad("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int)
-    return functools.wraps(fun)(both)
+    differentiate = _reverse("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int)
 
-
-def _value_and_grad(
-    name: str, fun: Callable[..., Any], argnums: Any, has_aux: bool, holomorphic: bool, ints: bool
-) -> Callable[..., Any]:
+    @functools.wraps(fun)
     def both(*args: Any, **kwargs: Any) -> Any:
+        run, grads = differentiate(args, kwargs)
+        value = run.out(tape_lives=False)
+        return (value, run.aux(tape_lives=False)) if has_aux else value, grads
+
+    return both
+
+
+def _reverse(
+    name: str, fun: Callable[..., Any], argnums: Any, has_aux: bool, holomorphic: bool, ints: bool
+) -> Callable[..., tuple[Linearized, Any]]:
+    """What takes arguments to the run of the function on them, and its gradient."""
+
+    def differentiate(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Linearized, Any]:
         numbers, single = normalize_argnums(name, argnums, len(args))
         of_selected = partial_call(fun, args, kwargs, numbers)
         if single:
@@ -352,11 +363,9 @@ def _value_and_grad(
             if aval.dtype.kind != "f" or holomorphic:
                 _check_input(name, aval, holomorphic, ints)
         seed = _seed(name, run, holomorphic)
-        value = run.out(tape_lives=False)
-        grads = tree.unflatten(run.in_structure, run.pull([seed], consume=True))
-        return (value, run.aux(tape_lives=False)) if has_aux else value, grads
+        return run, tree.unflatten(run.in_structure, run.pull([seed], consume=True))
 
-    return both
+    return differentiate
 
 
 def _check_input(name: str, aval: ShapedArray, holomorphic: bool, allow_int: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fxad.backends.pool import Buffer
+from fxad.backends.pool import LARGE, Buffer
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
@@ -31,6 +31,8 @@ from fxad.ops.elementwise import mul
 from fxad.ops.rules import Deferred, nonlinear
 
 _ticks = count()
+
+_PLAIN = EvalTrace.numpy_types
 
 Give = Callable[[Any, Any], None]
 
@@ -93,8 +95,8 @@ class Combined(Node):
                     factor = factor()
                 if not eager:
                     part = mul(ct, factor)
-                elif type(ct) is not np.ndarray:
-                    part = ct * factor  # among NumPy's numbers all that mul comes to
+                elif type(factor) in _PLAIN and (type(ct) is not np.ndarray or ct.nbytes < LARGE):
+                    part = ct * factor  # all that mul comes to
                 else:
                     part = _multiply_into(ct, factor) if made else None
                     part = mul(ct, factor) if part is None else part
@@ -180,6 +182,53 @@ class Applied(Node):
     def release(self) -> None:
         """Frees the residuals."""
         self.args = ()
+
+
+class Product(Node):
+    """What a primitive made that is linear in each operand: a sum, one operand's node at a time."""
+
+    __slots__ = ("primitive", "primals", "nodes", "params")
+
+    def __init__(
+        self,
+        aval: Any,
+        primitive: Primitive,
+        primals: list[Any],
+        nodes: list[Node | None],
+        params: dict[str, Any],
+    ) -> None:
+        self.aval, self.tick = aval, next(_ticks)
+        self.primitive, self.primals, self.nodes, self.params = primitive, primals, nodes, params
+
+    def operands(self) -> Iterator[Node]:
+        """The nodes of its operands."""
+        return (node for node in self.nodes if node is not None)
+
+    def pull(self, ct: Any, eager: bool, give: Give) -> None:
+        """What the primitive's transpose rule says, for one operand at a time."""
+        transpose: Any = self.primitive.transpose
+        for i, node in enumerate(self.nodes):
+            if node is not None:
+                operands = self.primals.copy()
+                operands[i] = node
+                part = transpose(ct, *operands, **self.params)[i]
+                if part is not None:
+                    give(node, part)
+
+    def push(self, tangents: dict[Node, Any]) -> Any:
+        """The sum of the primitive's values with the tangent of one operand each."""
+        total = None
+        for i, node in enumerate(self.nodes):
+            if node is not None:
+                operands = self.primals.copy()
+                operands[i] = tangents[node]
+                part = self.primitive.bind(*operands, **self.params)
+                total = part if total is None else add_any(total, part)
+        return total
+
+    def release(self) -> None:
+        """Frees the residuals."""
+        self.primals = []
 
 
 class Projected(Node):
@@ -332,6 +381,8 @@ register_tracer(LinearizeTracer)
 def _tangent_aval(out: Any) -> Any:
     """The aval of a differentiable output's tangent: of a tracer's the one that it has already."""
     kind = type(out)
+    if kind is np.ndarray:
+        return ShapedArray(out.shape, out.dtype)
     if kind is LinearizeTracer:
         return out.node.aval
     return _SCALAR_AVALS.get(kind) or aval_of(out)
@@ -353,20 +404,16 @@ def _scaled(
     return Combined(_tangent_aval(out), terms) if terms else None
 
 
-def _one_at_a_time(
+def _product(
     primitive: Primitive, out: Any, primals: list[Any], nodes: list[Any], params: dict[str, Any]
 ) -> Node | None:
-    """The product rule: the operation itself, with the tangent of one operand at a time."""
+    """The tangent of a primitive that is linear in each of its operands."""
     aval = _tangent_aval(out)
     if aval.dtype.kind not in "fc":
         return None
-    parts: list[tuple[Node, Any]] = []
-    for i, node in enumerate(nodes):
-        if node is not None:
-            operands = primals.copy()
-            operands[i] = node
-            parts.append((Applied(aval, primitive, tuple(operands), params), None))
-    return parts[0][0] if len(parts) == 1 else Combined(aval, parts)
+    if len(nodes) - nodes.count(None) == 1:  # then the operand itself is not read
+        primals[next(i for i, n in enumerate(nodes) if n is not None)] = None
+    return Product(aval, primitive, primals, nodes, params)
 
 
 class LinearizeTrace(Trace):
@@ -403,7 +450,7 @@ class LinearizeTrace(Trace):
         if primitive.partials is not None:
             node = _scaled(primitive.partials, out, primals, nodes, params)
         else:
-            node = _one_at_a_time(primitive, out, primals, nodes, params)
+            node = _product(primitive, out, primals, nodes, params)
         return out if node is None else LinearizeTracer(self, out, node)
 
     def _by_rule(
@@ -469,7 +516,6 @@ def backward(
       consume: frees residuals as soon as they have been used; the tape is lost.
     """
     on_ground = current_trace() is EVAL
-    types = EvalTrace.numpy_types
     pending: dict[int, tuple[Node, Any]] = {}
     ticks: list[int] = []
 
@@ -493,7 +539,7 @@ def backward(
         if type(node) is Node:
             found[node] = ct
             continue
-        node.pull(ct, on_ground and type(ct) in types, give)
+        node.pull(ct, on_ground and type(ct) in _PLAIN, give)
         if consume:
             node.release()
     return [None if node is None else found.get(node) for node in inputs]
