@@ -30,7 +30,8 @@ from fxad.errors import (
 from fxad.ops.base import convert, reduce_sum, shape_of
 from fxad.transforms.common import check_callable, flatten_outputs, matches
 from fxad.transforms.jvp import instantiate, jvp_flat
-from fxad.transforms.tape import TapeTrace, backward
+from fxad.transforms.nodes import backward
+from fxad.transforms.tape import TapeTrace
 from fxad.transforms.vmap import batch_function
 
 

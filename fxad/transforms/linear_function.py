@@ -13,7 +13,8 @@ from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.trace import current_trace, within
 from fxad.ops.base import broadcast_to, convert, number_like
 from fxad.transforms.common import check_like, check_structure, flatten_inputs, own
-from fxad.transforms.tape import TapeTrace, backward
+from fxad.transforms.nodes import backward
+from fxad.transforms.tape import TapeTrace
 from fxad.tree_util import register_pytree_node
 
 

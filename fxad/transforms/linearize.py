@@ -28,8 +28,9 @@ from fxad.transforms.common import (
 )
 from fxad.transforms.jvp import instantiate
 from fxad.transforms.linear_function import Pullback, Pushforward, Recorded, check_tangent
+from fxad.transforms.nodes import backward, force_factors
 from fxad.transforms.staged import tape_jaxpr
-from fxad.transforms.tape import TapeTrace, backward, force_factors, linearize_flat
+from fxad.transforms.tape import TapeTrace, linearize_flat
 from fxad.tree_util import Partial
 
 

@@ -8,14 +8,8 @@ from typing import Any
 from fxad.core.jaxpr import ClosedJaxpr, dce_jaxpr
 from fxad.core.staging import JaxprTrace, hoist, stage
 from fxad.core.trace import current_trace, within
-from fxad.transforms.tape import (
-    Node,
-    TapeTrace,
-    TapeTracer,
-    backward,
-    linearize_flat,
-    topological,
-)
+from fxad.transforms.nodes import Node, backward, topological
+from fxad.transforms.tape import TapeTrace, TapeTracer, linearize_flat
 
 
 def tape_jaxpr(

@@ -11,7 +11,7 @@ import numpy as np
 import fxad.tree as tree
 import fxad.tree_util as tree_util
 from fxad.core.aval import ShapedArray, aval_of, is_value
-from fxad.core.jaxpr import ClosedJaxpr
+from fxad.core.jaxpr import ClosedJaxpr, axis_names, sub_jaxprs
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.staging import stage
@@ -92,11 +92,12 @@ class BatchTrace(Trace):
         if not active:
             if primitive.stage is None:
                 return parent.process(primitive, args, params)
-            try:
-                return parent.process(primitive, args, params)
-            except UnexpectedTracerError:
-                # A Python function that closes over batched values: it is batched by them alone.
-                pass
+            if not any(self.size.name in axis_names(jaxpr) for jaxpr in sub_jaxprs(params)):
+                try:
+                    return parent.process(primitive, args, params)
+                except (UnexpectedTracerError, AxisNameError):
+                    # A Python function that closes over batched values, or names the axis.
+                    pass
         out, dim = under(parent, primitive.batch, self.size, values, dims, **params)
         if not primitive.multiple_results:
             return out if dim is None else BatchTracer(self, out, dim)
