@@ -26,6 +26,12 @@ CASES = {
     "randint all of uint8": lambda r, key: r.randint(key, (20,), 0, 256, "uint8"),
     "randint all of int32": lambda r, key: r.randint(key, (20,), -(2**31), 2**31, "int32"),
     "randint all of uint32": lambda r, key: r.randint(key, (20,), 0, 2**32, "uint32"),
+    "randint beyond int8": lambda r, key: r.randint(key, (50,), -1000, 1000, "int8"),
+    "randint from 5 beyond uint8": lambda r, key: r.randint(key, (50,), 5, 10**6, "uint8"),
+    "randint beyond int16": lambda r, key: r.randint(
+        key, (50,), np.array([-40000]), np.array([40000]), "int16"
+    ),
+    "randint beyond int32": lambda r, key: r.randint(key, (50,), -(2**40), 2**40, "int32"),
     "randint nearly all of int64": lambda r, key: r.randint(key, (20,), -(2**63), 2**63 - 1),
     "permutation": lambda r, key: r.permutation(key, 30),
     "permutation of rows": lambda r, key: r.permutation(key, MATRIX),

@@ -135,8 +135,8 @@ def _randint(
     low = _aligned(convert(_clipped(minval, limits.min, limits.max), dtype), len(drawn))
     high = _aligned(convert(_clipped(maxval, limits.min, most), dtype), len(drawn))
     span = sub(convert(high, unsigned), convert(low, unsigned))
-    # the bound above all of the dtype's numbers: one more than the dtype holds
-    span = add(span, convert(_aligned(_exceeds(maxval, most), len(drawn)), unsigned))
+    if most == limits.max:  # the bound above all numbers is one more than the dtype holds
+        span = add(span, convert(_aligned(_exceeds(maxval, most), len(drawn)), unsigned))
     span = select(le(high, low), fnp.ones_like(span), span)
     whole = eq(span, 0)  # the span of all numbers wraps to zero: every word is one of them
     span = select(whole, fnp.ones_like(span), span)
