@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import fxad.tree as tree
 from fxad.core.aval import ShapedArray, aval_of
-from fxad.core.jaxpr import ClosedJaxpr, execute
+from fxad.core.jaxpr import ClosedJaxpr, axis_names, execute
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.staging import hoist, stage
-from fxad.core.trace import Tracer
+from fxad.core.trace import Trace, Tracer, current_trace
 from fxad.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -24,7 +24,7 @@ from fxad.ops.base import to_front
 from fxad.transforms.common import check_callable, flatten_outputs
 from fxad.transforms.jvp import JVPTracer
 from fxad.transforms.tape import LinearizeTracer, TapeTracer
-from fxad.transforms.vmap import BatchTracer
+from fxad.transforms.vmap import BatchTracer, axis_sizes
 
 Flat = Callable[..., Sequence[Any]]
 
@@ -87,9 +87,8 @@ def stage_function(primitive: Primitive, guard: Guard) -> Any:
         if not isinstance(fun, ClosedJaxpr):
             closed, consts = hoist(stage(fun, [aval_of(a) for a in args], trace.transformation))
             params = guard(params["name"], len(consts), params)
-            below = set(trace.ancestors())
-            if any(isinstance(c, Tracer) and c._trace not in below for c in consts):
-                # Values of traces above this one: they see the call if it has them as arguments.
+            if _concerns_traces_above(trace, closed, consts):
+                # They see the call if it has their values as arguments, and the names as its own.
                 again: list[Any] = primitive.bind(*consts, *args, **{**params, "fun": closed})
                 return again
         atoms = [trace.atom(a, primitive.name) for a in (*consts, *args)]
@@ -97,6 +96,15 @@ def stage_function(primitive: Primitive, guard: Guard) -> Any:
         return outs
 
     return rule
+
+
+def _concerns_traces_above(trace: Trace, closed: ClosedJaxpr, consts: Sequence[Any]) -> bool:
+    """Whether a jaxpr holds values, or names the axis, of a trace that left it to this one."""
+    below = set(trace.ancestors())
+    if any(isinstance(c, Tracer) and c._trace not in below for c in consts):
+        return True
+    above = axis_sizes(current_trace()).keys() - axis_sizes(trace).keys()
+    return bool(above) and not above.isdisjoint(axis_names(closed))
 
 
 def closed_over(name: str) -> UnexpectedTracerError:

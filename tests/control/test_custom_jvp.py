@@ -134,6 +134,19 @@ def test_a_rule_that_names_the_axis():
     np.testing.assert_array_equal(fxad.jvp(batched, (np.ones(3),), (np.ones(3),))[1], [3.0] * 3)
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, fxad.jit, fxad.checkpoint], ids=["", "jit", "remat"])
+def test_a_function_of_what_all_examples_share_may_name_the_axis(wrap):
+    jvp = fxad.custom_jvp(lambda y: lax.psum(y, "i"))
+    jvp.defjvp(lambda primals, tangents: (jvp(*primals), lax.psum(10.0 * tangents[0], "i")))
+    vjp = fxad.custom_vjp(lambda y: lax.psum(y, "i"))
+    vjp.defvjp(lambda y: (vjp(y), None), lambda _, ct: (lax.psum(10.0 * ct, "i"),))
+    for f in (jvp, vjp):
+        shared = fxad.vmap(wrap(lambda x, y, f=f: x * f(y)), (0, None), axis_name="i")
+        np.testing.assert_array_equal(shared(np.arange(3.0), 2.0), [0.0, 6.0, 12.0])
+        derivative = fxad.jvp(lambda y, shared=shared: shared(np.ones(3), y), (2.0,), (1.0,))[1]
+        np.testing.assert_array_equal(derivative, [30.0] * 3)
+
+
 def test_a_rule_may_apply_the_function_to_tangents():
     """Where it is linear: what it does to them is transposed."""
     f = fxad.custom_jvp(lambda x, y: x / y)
