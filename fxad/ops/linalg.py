@@ -22,6 +22,7 @@ from fxad.ops.base import (
     reduce_sum,
     reshape,
     shape_of,
+    transpose,
 )
 from fxad.ops.contraction import matmul
 from fxad.ops.decompositions import svdvals
@@ -34,7 +35,6 @@ from fxad.ops.elementwise import (
     div,
     integer_pow,
     mul,
-    neg,
     pow,
     real,
     select,
@@ -227,11 +227,18 @@ def _pinv_jvp(
     out = pinv_p.bind(*primals, hermitian=hermitian)
     if hermitian:
         a, t = hermitian_from_lower(a), hermitian_from_lower(t)
-    back = adjoint(t)
-    inside = neg(matmul(matmul(out, t), out))
-    left = matmul(matmul(out, adjoint(out)), sub(back, matmul(matmul(back, a), out)))
-    right = matmul(sub(back, matmul(out, matmul(a, back))), matmul(adjoint(out), out))
-    return out, add(inside, add(left, right))
+    back, forth = adjoint(t), adjoint(out)
+    left = _chain(out, forth, sub(back, _chain(back, a, out)))
+    right = _chain(sub(back, _chain(out, a, back)), forth, out)
+    return out, sub(add(left, right), _chain(out, t, out))
+
+
+def _chain(x: Any, y: Any, z: Any) -> Any:
+    """``x @ y @ z`` with the smaller of ``x @ y`` and ``y @ z`` between."""
+    rows, inner, columns = shape_of(x)[-2], shape_of(y)[-2:], shape_of(z)[-1]
+    if rows * inner[1] <= inner[0] * columns:
+        return matmul(matmul(x, y), z)
+    return matmul(x, matmul(y, z))
 
 
 pinv_p: Primitive = matrix_primitive(
@@ -441,8 +448,10 @@ def multi_dot(arrays: Sequence[Any]) -> Any:
 
 def tensorsolve(a: Any, b: Any, axes: Sequence[int] | None = None) -> Any:
     """The solution of ``tensordot(a, x, x.ndim) = b``; ``axes`` of ``a`` move to its end first."""
-    for axis in axes or ():
-        a = moveaxis(a, normalize_axis("tensorsolve", axis, len(shape_of(a))), len(shape_of(a)) - 1)
+    if axes is not None:
+        ndim = len(shape_of(a))
+        last = [normalize_axis("tensorsolve", axis, ndim) for axis in axes]
+        a = transpose(a, [*(d for d in range(ndim) if d not in last), *last])
     rows, shape = aval_of(b).size, shape_of(a)[len(shape_of(b)) :]
     if math.prod(shape) != rows:
         raise error(

@@ -1,6 +1,7 @@
 """Norms, pseudo-inverse, least squares, rank and powers against NumPy's; and JAX's conventions."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -136,6 +137,17 @@ def test_pinv_of_deficient_matrices(dtype, rng):
     assert_same(ops.pinv(a, rtol=1e-9), np.linalg.pinv(a, 1e-9), 1e-9)
 
 
+def test_derivatives_of_the_pinv_of_long_matrices_stay_thin(rng):
+    """No product of the long axis with itself: it would not fit for a fit to many points."""
+    for shape in [(3000, 2), (2, 3000)]:
+        a, t = normal(rng, *shape), normal(rng, *shape)
+        tracemalloc.start()
+        jvp(ops.pinv, (a,), (t,))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 50 * a.nbytes
+
+
 def test_batches_on_every_axis(rng):
     a, b = normal(rng, 3, 2), normal(rng, 3)
     variant = lambda x, k: x + 0.1 * k  # noqa: E731
@@ -228,6 +240,9 @@ def test_tensor_equations(rng):
     c = normal(rng, 6, 2, 3)
     wanted = np.linalg.tensorsolve(c, b, axes=(0,))
     assert_same(ops.tensorsolve(c, b, axes=(0,)), wanted, 1e-10)
+    d = normal(rng, 2, 1, 3, 6)
+    wanted = np.linalg.tensorsolve(d, b[:1].repeat(2, 1), axes=(0, 2))
+    assert_same(ops.tensorsolve(d, b[:1].repeat(2, 1), axes=(0, 2)), wanted, 1e-10)
     assert_same(ops.tensorinv(a, 2), np.linalg.tensorinv(a, 2), 1e-10)
     with pytest.raises(ShapeError, match=r"\[tensorinv\]"):
         ops.tensorinv(a, 1)
