@@ -5,6 +5,7 @@ They are each other's transposes, so they stand in one file below the builders o
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from fxad.core.aval import DType, Shape, ShapedArray, aval_of, is_differentiable
 from fxad.core.primitive import Primitive, Rule
 from fxad.core.source import error
 from fxad.core.trace import Tracer, ground
-from fxad.errors import ArgumentValueError, ShapeError
+from fxad.errors import ArgumentTypeError, ArgumentValueError, ShapeError
 
 #: What has the attributes ``shape`` and ``dtype`` itself.
 _SHAPED = (np.ndarray, Tracer, np.generic)
@@ -70,7 +71,12 @@ def multilinear(name: str, **rules: Any) -> Primitive:
 
 def normalize_axis(operation: str, axis: int, ndim: int) -> int:
     """A non-negative axis, or an error that names the operation."""
-    axis = operator.index(axis)
+    try:
+        axis = operator.index(axis)
+    except TypeError:
+        if isinstance(axis, Tracer):
+            raise
+        raise error(ArgumentTypeError, operation, f"got axis {axis!r}, wanted an integer") from None
     if not -ndim <= axis < ndim:
         raise error(
             ArgumentValueError,
@@ -158,17 +164,25 @@ def add_any(x: Any, y: Any = None) -> Any:
 # Broadcast and sum -----------------------------------------------------------------------------
 
 
-def _broadcast_abstract(x: ShapedArray, *, shape: Shape, dims: tuple[int, ...]) -> ShapedArray:
-    fits = len(dims) == x.ndim and all(
-        0 <= d < len(shape) and n in (1, shape[d]) for d, n in zip(dims, x.shape, strict=True)
+def _check_broadcast(before: Shape, shape: Shape, dims: tuple[int, ...]) -> None:
+    fits = len(dims) == len(before) and all(
+        0 <= d < len(shape) and n in (1, shape[d]) for d, n in zip(dims, before, strict=True)
     )
     if not fits:
         raise error(
             ShapeError,
             "broadcast",
-            f"got {x.shape}, which does not broadcast to {shape}: "
+            f"got {before}, which does not broadcast to {shape}: "
             "each length must be 1 or equal the one that it becomes",
         )
+    if any(d >= e for d, e in itertools.pairwise(dims)):
+        raise error(
+            ArgumentValueError, "broadcast", f"got the axes {dims}, wanted them in ascending order"
+        )
+
+
+def _broadcast_abstract(x: ShapedArray, *, shape: Shape, dims: tuple[int, ...]) -> ShapedArray:
+    _check_broadcast(x.shape, shape, dims)
     return ShapedArray(shape, x.dtype)
 
 
@@ -179,6 +193,7 @@ def _broadcast_impl(xp: Any, x: Any, *, shape: Shape, dims: tuple[int, ...]) -> 
         repeated.flags.writeable = False
         return repeated
     if dims != tuple(range(len(shape) - len(dims), len(shape))):
+        _check_broadcast(x.shape, shape, dims)
         inner = [1] * len(shape)
         for d, n in zip(dims, x.shape, strict=True):
             inner[d] = n
@@ -211,7 +226,7 @@ broadcast_in_dim_p = linear(
 
 
 def broadcast_in_dim(x: Any, shape: Sequence[int], dims: Sequence[int]) -> Any:
-    """``x`` with its axis ``i`` as axis ``dims[i]`` of ``shape``, repeated along the others."""
+    """``x`` with axis ``i`` as axis ``dims[i]`` (ascending) of ``shape``, repeated elsewhere."""
     return broadcast_in_dim_p.bind(x, shape=tuple(shape), dims=tuple(dims))
 
 
