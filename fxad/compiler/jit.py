@@ -33,10 +33,18 @@ _all_caches: weakref.WeakSet[Any] = weakref.WeakSet()
 class _Traced:
     """What one tracing gave: the jaxpr, its constants, and the structure of the output."""
 
-    __slots__ = ("closed", "consts", "out_structure")
+    __slots__ = ("closed", "consts", "out_structure", "mutable")
 
     def __init__(self, closed: ClosedJaxpr, consts: list[Any], out_structure: Any) -> None:
-        self.closed, self.consts, self.out_structure = closed, consts, out_structure
+        self.closed, self.consts = closed, consts
+        self.out_structure = out_structure.as_key()
+        #: Whether auxiliary data could be changed in place: every output has its own.
+        self.mutable = self.out_structure is not out_structure
+
+    def output(self, leaves: list[Any]) -> Any:
+        """The output that has these leaves."""
+        structure = self.out_structure.as_key() if self.mutable else self.out_structure
+        return tree.unflatten(structure, leaves)
 
 
 class _Cache(dict[Any, _Traced]):
@@ -307,9 +315,9 @@ def jit(
         else:
             outs = bind_call(jit_p, traced.closed, operands, name)
         if trace is not EVAL:
-            return tree.unflatten(traced.out_structure, outs)
+            return traced.output(outs)
         kept = donated.others(operands, args, kwargs) if gives_away else operands
-        return tree.unflatten(traced.out_structure, own(outs, kept))
+        return traced.output(own(outs, kept))
 
     jitted.clear_cache = cache.clear  # type: ignore[attr-defined]
     return jitted

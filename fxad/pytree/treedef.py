@@ -264,12 +264,14 @@ def _detached(meta: Any) -> Any:
     """Auxiliary data with copies of the containers in it that can be changed in place."""
     if _has_hash(meta):
         return meta
-    if isinstance(meta, dict):
-        return {key: _detached(value) for key, value in meta.items()}
-    if isinstance(meta, list | tuple):
-        copies = map(_detached, meta)
-        return list(copies) if isinstance(meta, list) else tuple(copies)
-    return copy.copy(meta)
+    if isinstance(meta, tuple):
+        return tuple.__new__(type(meta), map(_detached, meta))
+    if not isinstance(meta, dict | list):
+        return copy.deepcopy(meta)
+    own = copy.copy(meta)
+    for key, value in meta.items() if isinstance(meta, dict) else enumerate(meta):
+        own[key] = _detached(value)
+    return own
 
 
 def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:

@@ -91,6 +91,17 @@ def test_auxiliary_data_without_a_hash_is_part_of_the_signature():
     assert counter.count == 2
 
 
+def test_auxiliary_data_of_outputs_is_the_callers_own():
+    options = {"names": ["a"]}
+    f, counter = counted_jit(lambda x: Scaled(2.0 * x, options))
+    for x in (1.0, 2.0, 3.0):
+        out = f(x)
+        assert (out.x, out.options) == (2.0 * x, {"names": ["a"]})
+        out.options["names"].append("b")
+        options["names"] = ["c"]
+    assert counter.count == 1
+
+
 def test_names_of_keywords_are_part_of_the_signature():
     f, counter = counted_jit(lambda x, y=2.0: x - y)
     assert (f(1.0, 3.0), f(1.0, y=3.0), f(x=1.0, y=3.0), f(y=3.0, x=1.0)) == (-2.0,) * 4

@@ -2,6 +2,7 @@
 
 import collections
 import copy
+import dataclasses
 import gc
 import pickle
 import re
@@ -136,6 +137,28 @@ def test_a_key_outlives_changes_of_its_auxiliary_data():
     assert key != tree.structure(Plain(1, 2, settings))
     hashable = tree.structure(Plain(1, 2, "x"))
     assert hashable.as_key() is hashable
+
+
+@dataclasses.dataclass
+class Options:
+    sizes: list
+
+
+def test_a_key_keeps_types_of_its_auxiliary_data():
+    for settings in (
+        collections.OrderedDict(a=[1]),
+        collections.defaultdict(list, a=[1]),
+        collections.namedtuple("Settings", "a")([1]),
+        Options([1]),
+        [print, {"a": object()}],
+    ):
+        structure = tree.structure(Plain(1, 2, settings))
+        kept = structure.as_key().unflatten([1, 2]).name
+        assert kept == settings and type(kept) is type(settings)
+    options = Options([1])
+    key = tree.structure(Plain(1, 2, options)).as_key()
+    options.sizes.append(2)
+    assert key != tree.structure(Plain(1, 2, options))
 
 
 def test_auxiliary_data_that_does_not_compare():
