@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.base as base
+import fxad.ops.roll as rolling
 import fxad.ops.shape as ops
 from fxad.core.source import error
 from fxad.errors import ArgumentTypeError, ArgumentValueError, ShapeError
@@ -508,12 +509,12 @@ def rot90(m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
 
 
 @implements(np.roll)
-def roll(a: Any, shift: int | Sequence[int], axis: Axis = None) -> Any:
+def roll(a: Any, shift: Any, axis: Axis = None) -> Any:
     """The elements moved on, those that leave at the end coming in at the front.
 
     Args:
       a: array, number or list.
-      shift: by how many places, for each axis.
+      shift: by how many places, for each axis; may be traced.
       axis: an axis or several; None moves the flattened elements.
 
     Returns:
@@ -524,7 +525,7 @@ def roll(a: Any, shift: int | Sequence[int], axis: Axis = None) -> Any:
       >>> fnp.roll([1, 2, 3], 1).tolist()
       [3, 1, 2]
     """
-    return ops.roll(operand(a), shift, axis)
+    return rolling.roll(operand(a), shift, axis)
 
 
 @implements(np.tile)

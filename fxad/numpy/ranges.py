@@ -10,7 +10,7 @@ import numpy as np
 
 import fxad.config as config
 import fxad.ops.creation as ops
-from fxad.backends.registry import default_xp
+from fxad.backends.registry import default_xp, resolve
 from fxad.core.aval import PYTHON_SCALARS, aval_of, promote
 from fxad.core.source import error
 from fxad.core.trace import Tracer
@@ -40,7 +40,7 @@ from fxad.ops.base import (
 )
 from fxad.ops.elementwise import add, div, floor, log10, mul, pow, select, sign, sub
 from fxad.ops.shape import broadcast_arrays, concatenate, expand_dims, ravel, slice_in_dim
-from fxad.ops.transfer import device_put
+from fxad.ops.transfer import device_get, device_put
 
 
 def _on(device: Any, x: Any) -> Any:
@@ -72,24 +72,27 @@ def arange(
     if stop is None or start is None:
         start, stop = 0, start if stop is None else stop
     numbers = (start, stop, step)
+    dtype = _dtype_of_steps(numbers) if dtype is None else dtype
     if kinds(numbers) & TRACED:
-        return _traced_arange(numbers, dtype)
-    if dtype is None and any(type(x) is float for x in numbers):
-        dtype = _float_dtype(numbers)
+        return _traced_arange(numbers, np.dtype(dtype))
+    if kinds(numbers) & FOREIGN:
+        xp, numbers = resolve(numbers, "arange")[0], tuple(map(device_get, numbers))
+        return _on(device, xp.arange(*numbers, dtype=dtype))
     if staging():
         return ops.arange(numbers[0], numbers[1], numbers[2], dtype)
     return _on(device, default_xp().arange(*numbers, dtype=dtype))
 
 
-def _float_dtype(numbers: Any) -> Any:
-    python = all(type(x) in PYTHON_SCALARS for x in numbers)
-    return default_dtype(*numbers) if python else np.result_type(*numbers)
+def _dtype_of_steps(numbers: Any) -> Any:
+    """NumPy's, which the default integer widens: of float32 too it is float64."""
+    if all(type(x) in PYTHON_SCALARS for x in numbers):
+        return default_dtype(0, *numbers)
+    return np.result_type(np.int64, *map(dtype_of, numbers))
 
 
 def _traced_arange(numbers: Any, dtype: Any) -> Any:
     """Differentiable in the start and the step, if they have known values."""
     start, stop, step = (known("arange", x) for x in numbers)
-    dtype = promote(map(aval_of, numbers))[0] if dtype is None else np.dtype(dtype)
     if dtype.kind not in "fc":
         return arange(int(start), int(stop), int(step), dtype)
     first, distance = (convert(numbers[i], dtype) for i in (0, 2))
@@ -280,7 +283,7 @@ def eye(
     Args:
       N: the number of rows.
       M: the number of columns; None is N.
-      k: which diagonal: 0 the main one, positive above it.
+      k: which diagonal: 0 the main one, positive above it; may be traced.
       dtype: the dtype; None is ``config.default_float``.
       order: the layout in memory, "C" or "F".
       device: where.
@@ -294,7 +297,7 @@ def eye(
       [[1, 0], [0, 1]]
     """
     dtype = config.default_float if dtype is None else dtype
-    if staging():
+    if staging() or isinstance(k, Tracer):
         return ops.eye(N, M, k, dtype)
     return _on(device, default_xp().eye(N, M, k, dtype, order))
 
@@ -323,7 +326,7 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     Args:
       N: the number of rows.
       M: the number of columns; None is N.
-      k: which diagonal.
+      k: which diagonal; may be traced.
       dtype: the dtype; None is ``config.default_float``.
 
     Returns:
@@ -335,7 +338,9 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
       [[1, 0], [1, 1]]
     """
     dtype = config.default_float if dtype is None else dtype
-    return ops.tri(N, M, k, dtype) if staging() else default_xp().tri(N, M, k, dtype)
+    if staging() or isinstance(k, Tracer):
+        return ops.tri(N, M, k, dtype)
+    return default_xp().tri(N, M, k, dtype)
 
 
 @implements(np.tril)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from fxad.core.aval import DType, Shape, ShapedArray, aval_of, promote
-from fxad.core.primitive import Primitive
+from fxad.core.primitive import Primitive, Rule
 from fxad.core.source import error
+from fxad.core.trace import Tracer
 from fxad.errors import ArgumentTypeError, ArgumentValueError
-from fxad.ops.base import normalize_axis
+from fxad.ops.base import convert, normalize_axis, reshape
+from fxad.ops.elementwise import sub
+from fxad.ops.logic import eq, le
 
 
 def _creator(name: str, impl: Callable[..., Any], shape: Callable[..., Shape]) -> Primitive:
@@ -54,19 +58,30 @@ arange_p = _creator(
 
 def iota(dtype: Any, shape: int | Sequence[int], axis: int = 0) -> Any:
     """Counts 0, 1, 2, ... along one axis of a shape."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    listed = shape if isinstance(shape, tuple | list) else (shape,)
+    shape = tuple(map(operator.index, listed))
     axis = normalize_axis("iota", axis, len(shape))
     return iota_p.bind(shape=shape, axis=axis, dtype=np.dtype(dtype))
 
 
-def eye(n: int, m: int | None = None, k: int = 0, dtype: Any = np.float64) -> Any:
+def _band(primitive: Primitive, holds: Rule, n: int, m: int | None, k: Any, dtype: Any) -> Any:
+    """The primitive; for a traced diagonal ``k`` the same by comparing the diagonals with it."""
+    n, dtype = operator.index(n), np.dtype(dtype)
+    m = n if m is None else operator.index(m)
+    if not isinstance(k, Tracer):
+        return primitive.bind(n=n, m=m, k=operator.index(k), dtype=dtype)
+    diagonals = sub(iota(np.int64, (n, m), 1), iota(np.int64, (n, m), 0))
+    return convert(holds(diagonals, reshape(k, ())), dtype)
+
+
+def eye(n: int, m: int | None = None, k: Any = 0, dtype: Any = np.float64) -> Any:
     """Ones on the diagonal ``k`` of an ``n`` by ``m`` matrix, zeros elsewhere."""
-    return eye_p.bind(n=n, m=n if m is None else m, k=k, dtype=np.dtype(dtype))
+    return _band(eye_p, eq, n, m, k, dtype)
 
 
-def tri(n: int, m: int | None = None, k: int = 0, dtype: Any = np.float64) -> Any:
+def tri(n: int, m: int | None = None, k: Any = 0, dtype: Any = np.float64) -> Any:
     """Ones on and below the diagonal ``k`` of an ``n`` by ``m`` matrix, zeros elsewhere."""
-    return tri_p.bind(n=n, m=n if m is None else m, k=k, dtype=np.dtype(dtype))
+    return _band(tri_p, le, n, m, k, dtype)
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:

@@ -483,20 +483,6 @@ def broadcast_arrays(*arrays: Any) -> list[Any]:
     return [broadcast_to(x, shape) for x in arrays]
 
 
-def roll(x: Any, shift: Any, axis: Any = None) -> Any:
-    """The elements moved on along axes, those that leave at the end coming in at the front."""
-    if axis is None:
-        return reshape(roll(ravel(x), int(np.sum(shift)), 0), shape_of(x))
-    shape = shape_of(x)
-    for by, d in np.broadcast(shift, axis):
-        d = normalize_axis("roll", int(d), len(shape))
-        k = int(by) % shape[d] if shape[d] else 0
-        if k:
-            tail, head = split(x, (shape[d] - k, k), d)
-            x = concatenate_p.bind(head, tail, axis=d)
-    return x
-
-
 def tile(x: Any, reps: Any) -> Any:
     """``x`` repeated as a whole, ``reps[i]`` times along axis ``i``."""
     listed = reps if isinstance(reps, tuple | list | np.ndarray) else (reps,)

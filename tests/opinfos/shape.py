@@ -10,6 +10,7 @@ import fxad.ops.identity as identity
 import fxad.ops.shape as ops
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.ops.elementwise import stop_gradient_p
+from fxad.ops.roll import roll
 from fxad.ops.transfer import device_put, device_put_p
 from tests.opinfo import (
     COMPLEX,
@@ -330,7 +331,7 @@ JOINING = (
     ),
     OpInfo(
         "roll",
-        ops.roll,
+        roll,
         np.roll,
         each_with(
             [

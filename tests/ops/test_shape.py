@@ -77,18 +77,6 @@ CASES = {
     "squeeze": (shape.squeeze, np.squeeze, [(1, 2, 1)]),
     "squeeze one": (lambda x: shape.squeeze(x, -1), lambda x: np.squeeze(x, -1), [(1, 2, 1)]),
     "broadcast_arrays": (shape.broadcast_arrays, np.broadcast_arrays, [(2, 1), (3,), ()]),
-    "roll": (lambda x: shape.roll(x, 4), lambda x: np.roll(x, 4), [(2, 3)]),
-    "roll axes": (
-        lambda x: shape.roll(x, (1, -2), (0, 1)),
-        lambda x: np.roll(x, (1, -2), (0, 1)),
-        [(2, 3)],
-    ),
-    "roll one axis twice": (
-        lambda x: shape.roll(x, 1, (1, 1)),
-        lambda x: np.roll(x, 1, (1, 1)),
-        [(2, 3)],
-    ),
-    "roll nothing": (lambda x: shape.roll(x, 2, 0), lambda x: np.roll(x, 2, 0), [(0, 2)]),
     "tile": (lambda x: shape.tile(x, (2, 1, 3)), lambda x: np.tile(x, (2, 1, 3)), [(2, 2)]),
     "tile short": (lambda x: shape.tile(x, 2), lambda x: np.tile(x, 2), [(2, 2)]),
     "tile number": (lambda x: shape.tile(x, (2, 2)), lambda x: np.tile(x, (2, 2)), [()]),
@@ -317,7 +305,6 @@ def test_creation_within_a_transformation():
             r"\[squeeze\] got \(2, 3\) and the axes \(0,\)",
         ),
         (lambda x: shape.flip(x, 5), ArgumentValueError, r"\[flip\] got axis 5"),
-        (lambda x: shape.roll(x, 1, 2), ArgumentValueError, r"\[roll\] got axis 2"),
         (lambda x: shape.tile(x, -1), ArgumentValueError, r"\[tile\] got reps=\(-1,\)"),
         (lambda x: shape.repeat(x, -1), ArgumentValueError, r"\[repeat\] got repeats=-1"),
         (

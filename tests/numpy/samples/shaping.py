@@ -117,8 +117,8 @@ SAMPLES = {
         call([1.0, X0, 3], 1), call([1, 2, 3], 1), call(E, 1), rough(I, 1, 1), call(E0, 3),
         call(a=M, shift=1, axis=0), wrong(M, 1, 2), wrong(M, (1, 2), (0, 1, 1)),
         wrong(M, (1, 2, 3), (0, 1)), call(V, (1, 2)), call(M, [1, 2], [0, 1]),
-        by_value(V, np.array(1)), by_value(M, np.array([1, 2]), (0, 1)),
-        by_value(M, np.int64(-2), 1), by_value(M, np.array([1, 2]), 1), call(V, 1.5),
+        call(V, np.array(1)), call(M, np.array([1, 2]), (0, 1)),
+        call(M, np.int64(-2), 1), call(M, np.array([1, 2]), 1), call(V, 1.5),
         wrong(V, 1, 1.0), rough(M, True),
     ],
 }
