@@ -75,13 +75,15 @@ pool = Pool()
 
 def compute(ufunc: Any, args: tuple[Any, ...]) -> Any:
     """A ufunc from floats to floats of the same dtype, its result in the pool's memory."""
-    first = args[0]
-    for other in args[1:]:
-        if type(other) is np.ndarray:
-            if other.shape != first.shape or other.dtype != first.dtype:
+    shape, dtype = None, None
+    for x in args:
+        if type(x) is np.ndarray:
+            if shape is None:
+                shape, dtype, nbytes = x.shape, x.dtype, x.nbytes
+            elif x.shape != shape or x.dtype != dtype:
                 return ufunc(*args)
-        elif type(other) is not float and type(other) is not int:
+        elif type(x) is not float and type(x) is not int:
             return ufunc(*args)
-    if first.dtype.char not in "fd":
+    if dtype is None or dtype.char not in "fd":
         return ufunc(*args)
-    return ufunc(*args, out=pool.empty(first.shape, first.dtype, first.nbytes))
+    return ufunc(*args, out=pool.empty(shape, dtype, nbytes))

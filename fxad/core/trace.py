@@ -267,10 +267,14 @@ class EvalTrace(Trace):
             if kind is np.ndarray:
                 if primitive.ufunc and args[0].nbytes >= self.large:
                     return self.compute_large(primitive.ufunc, args)
-            elif kind in PYTHON_SCALARS and type(args[-1]) in PYTHON_SCALARS:
-                weak = _eval_weak(primitive, xp, args, params)
-                if weak is not None:
-                    return weak[0]
+            elif kind in PYTHON_SCALARS:
+                last = args[-1]
+                if type(last) in PYTHON_SCALARS:
+                    weak = _eval_weak(primitive, xp, args, params)
+                    if weak is not None:
+                        return weak[0]
+                elif primitive.ufunc and type(last) is np.ndarray and last.nbytes >= self.large:
+                    return self.compute_large(primitive.ufunc, args)
             return primitive.impl(xp, *args, **params)
         except (ValueError, TypeError, IndexError):
             # The abstract rule knows better words for a misfit than the array library; what a
