@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+import fxad.config as config
 import fxad.tree as tree
-from fxad.core.aval import aval_of, promote
+from fxad.core.aval import DType, ShapedArray, aval_of, promote
 from fxad.core.source import error
 from fxad.errors import DtypeError, ShapeError
 from fxad.ops.base import convert, reshape
@@ -45,33 +46,41 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
       [[10.0, 20.0]]
     """
     leaves, structure = flatten_inputs("ravel_pytree", pytree)
-    avals = [aval_of(x) for x in leaves]
-    dtype = promote(avals)[0] if avals else np.dtype(np.float64)
-    mixed = any(a.dtype != dtype for a in avals)
-    sizes = [math.prod(a.shape) for a in avals]
+    avals = tuple(aval_of(x) for x in leaves)
+    dtype = promote(avals)[0] if avals else config.default_float
+    unravel = _Unravel(structure.as_key(), avals, dtype)
+    if not leaves:
+        return np.zeros(0, dtype), unravel
+    flat = concatenate([ravel(convert(x, dtype)) for x in leaves])
+    return own([flat], leaves)[0], unravel
 
-    def unravel(flat: Any) -> Any:
-        got = aval_of(flat)
+
+@dataclass(frozen=True, slots=True)
+class _Unravel:
+    """Puts a flat array back. Equal for trees of one form: ``jit`` takes it as static."""
+
+    structure: Any
+    avals: tuple[ShapedArray, ...]
+    dtype: DType
+
+    def __call__(self, flat: Any) -> Any:
+        got, sizes = aval_of(flat), [a.size for a in self.avals]
         if got.shape != (sum(sizes),):
             raise error(
                 ShapeError,
                 "unravel",
                 f"got {got.long_name()}, wanted shape ({sum(sizes)},) as ravel_pytree gave",
             )
-        if mixed and got.dtype != dtype:
+        mixed = any(a.dtype != self.dtype for a in self.avals)
+        if mixed and got.dtype != self.dtype:
             raise error(
                 DtypeError,
                 "unravel",
-                f"got {got.long_name()}, wanted {dtype}, the common dtype of the pytree",
+                f"got {got.long_name()}, wanted {self.dtype}, the common dtype of the pytree",
                 "Convert it with astype: the leaves differ in dtype and are cast back from it.",
             )
         parts = split(flat, sizes) if sizes else []
-        shaped = [reshape(part, a.shape) for part, a in zip(parts, avals, strict=True)]
+        shaped = [reshape(part, a.shape) for part, a in zip(parts, self.avals, strict=True)]
         if mixed:
-            shaped = [convert(part, a.dtype) for part, a in zip(shaped, avals, strict=True)]
-        return tree.unflatten(structure, own(shaped, [flat]))
-
-    if not leaves:
-        return np.zeros(0, dtype), unravel
-    flat = concatenate([ravel(convert(x, dtype)) for x in leaves])
-    return own([flat], leaves)[0], unravel
+            shaped = [convert(part, a.dtype) for part, a in zip(shaped, self.avals, strict=True)]
+        return tree.unflatten(self.structure, own(shaped, [flat]))

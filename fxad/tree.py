@@ -455,5 +455,5 @@ def static(**kwargs: Any) -> Any:
         >>> fxad.tree.structure(Layer(2.0))
         PyTreeDef(CustomNode(Layer[('tanh',)], [*]))
     """
-    metadata = {**(kwargs.pop("metadata", None) or {}), "static": True}
+    metadata = {"static": True, **(kwargs.pop("metadata", None) or {})}
     return dataclasses.field(metadata=metadata, **kwargs)

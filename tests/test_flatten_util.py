@@ -54,6 +54,18 @@ def test_empty():
     assert unravel(flat) == {"a": []}
 
 
+def test_trees_of_one_form_have_equal_functions_back():
+    count = []
+    run = fxad.jit(lambda flat, back: count.append(1) or back(2.0 * flat), static_argnums=1)
+    for value in (1.0, 2.0):
+        flat, unravel = ravel_pytree({"a": np.full(2, value), "b": value})
+        out = run(flat, unravel)
+        assert (out["a"].tolist(), out["b"]) == ([2.0 * value] * 2, 2.0 * value)
+    assert len(count) == 1
+    for other in ({"a": np.ones(3), "b": 1.0}, {"a": np.ones(2), "c": 1.0}):
+        assert ravel_pytree(other)[1] != unravel
+
+
 def test_errors():
     _, unravel = ravel_pytree(TREE)
     with pytest.raises(ShapeError, match=r"\[unravel\] got float64\[8\], wanted shape \(9,\)"):

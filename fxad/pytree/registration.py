@@ -199,7 +199,7 @@ def register_dataclass(
     nodetype: C,
     data_fields: Sequence[str] | None = None,
     meta_fields: Sequence[str] | None = None,
-    drop_fields: Sequence[str] = (),
+    drop_fields: str | Sequence[str] = (),
 ) -> C:
     """Make a dataclass, or a class built from keywords, a pytree node.
 
@@ -209,7 +209,8 @@ def register_dataclass(
             left out: fields declared with ``metadata={"static": True}`` are then meta fields and
             all others data fields.
         meta_fields: names of the attributes that belong to the structure.
-        drop_fields: names of the fields of a dataclass that are neither.
+        drop_fields: names of the fields of a dataclass that are neither. With both lists left
+            out, fields that ``__init__`` does not take must be named here.
 
     Returns:
         The class itself, so that this is a decorator.
@@ -228,8 +229,9 @@ def register_dataclass(
         >>> fxad.tree.map(lambda x: -x, Layer(2.0, "tanh"))
         Layer(weight=-2.0, activation='tanh')
     """
-    data, meta = _data_and_meta(nodetype, data_fields, meta_fields, drop_fields)
-    _check_fields(nodetype, data, meta, drop_fields)
+    drop = (drop_fields,) if isinstance(drop_fields, str) else drop_fields
+    data, meta = _data_and_meta(nodetype, data_fields, meta_fields, drop)
+    _check_fields(nodetype, data, meta, drop)
     keys = tuple(map(GetAttrKey, data))
     get_data, get_meta = _getter(data), _getter(meta)
 
@@ -268,9 +270,13 @@ def _data_and_meta(
             f"[register_dataclass] {nodetype!r} is not a dataclass: give data_fields and "
             "meta_fields, or decorate it with dataclasses.dataclass first."
         )
-    fields = [
-        field for field in dataclasses.fields(nodetype) if field.init and field.name not in drop
-    ]
+    fields = [field for field in dataclasses.fields(nodetype) if field.name not in drop]
+    if lost := [field.name for field in fields if not field.init]:
+        raise ArgumentValueError(
+            f"[register_dataclass] the fields {lost} of {nodetype.__qualname__} are declared with "
+            f"init=False, so unflattening cannot restore them: say drop_fields={lost} to leave "
+            "them as a new instance has them."
+        )
     static = tuple([field.name for field in fields if field.metadata.get("static", False)])
     return tuple([field.name for field in fields if field.name not in static]), static
 

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 
 import pytest
 
@@ -121,7 +122,7 @@ def test_tree_flatten_beside_tree_flatten_with_keys():
 
 
 def test_dataclasses_by_their_fields():
-    @register_dataclass
+    @functools.partial(register_dataclass, drop_fields="total")
     @dataclasses.dataclass(frozen=True)
     class Model:
         weight: float
@@ -174,6 +175,13 @@ def test_fields_that_do_not_fit():
     class Ordinary:
         pass
 
+    @dataclasses.dataclass
+    class Counted:
+        x: int
+        count: int = dataclasses.field(default=0, init=False)
+
+    with pytest.raises(ArgumentValueError, match=r"(?s)\['count'\] of .*Counted.*init=False"):
+        register_dataclass(Counted)
     with pytest.raises(ArgumentTypeError, match="is not a dataclass: give data_fields and"):
         register_dataclass(Ordinary)
     with pytest.raises(ArgumentTypeError, match=r"data_fields=\['x'\] and meta_fields=None"):
