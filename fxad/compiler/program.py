@@ -13,8 +13,7 @@ from fxad.control.call import per_jaxpr
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var, set_executor
 from fxad.core.primitive import Primitive
 from fxad.core.trace import EVAL, EvalTrace
-from fxad.ops.base import broadcast_in_dim_p, reduce_sum_p
-from fxad.ops.contraction import dot_general_p
+from fxad.ops.base import broadcast_in_dim_p
 
 
 class Instruction:
@@ -122,13 +121,9 @@ def _fresh_variables(jaxpr: Jaxpr) -> set[Any]:
     """
     fresh = {v for eqn in jaxpr.eqns if eqn.primitive.ufunc for v in eqn.outvars if v.aval.shape}
     for eqn in jaxpr.eqns:
-        if not (eqn.primitive.ufunc or eqn.primitive in _NO_VIEWS):
+        if not eqn.primitive.fresh:
             fresh.difference_update(v for v in eqn.invars if isinstance(v, Var))
     return fresh
-
-
-#: Beside ufuncs: what never returns a view of its operands.
-_NO_VIEWS = frozenset({dot_general_p, reduce_sum_p})
 
 
 def _callable(eqn: Eqn, xp: Any, reusable: set[Any]) -> Callable[..., Any]:

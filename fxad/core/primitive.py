@@ -36,6 +36,7 @@ class Primitive:
       multilinear: linear in each array operand while the others stay fixed (a sum, a product of
         matrices): its derivative is itself, applied to the tangent of one operand at a time.
       keeps_weak: Python numbers alone stay weak, as Python's own operators leave them.
+      fresh: its result never shares memory with an operand, as that of a ufunc never does.
       inlines: the parameter whose jaxpr may stand in the place of the call when it is compiled.
       collective: ``params["axis_name"]`` names a batched axis, seen even by unbatched operands.
     """
@@ -57,6 +58,7 @@ class Primitive:
         "multiple_results",
         "multilinear",
         "keeps_weak",
+        "fresh",
         "inlines",
         "collective",
         "differentiable",
@@ -81,6 +83,7 @@ class Primitive:
         multiple_results: bool = False,
         multilinear: bool = False,
         keeps_weak: bool = False,
+        fresh: bool = False,
         inlines: str | None = None,
         collective: bool = False,
     ) -> None:
@@ -90,6 +93,7 @@ class Primitive:
         self.linearize, self.split, self.stage, self.scalar = linearize, split, stage, scalar
         self.ufunc, self.multilinear = ufunc, multilinear
         self.multiple_results, self.keeps_weak = multiple_results, keeps_weak
+        self.fresh = fresh or ufunc is not None
         self.inlines, self.collective = inlines, collective
         self.differentiable = jvp is not None
 

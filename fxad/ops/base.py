@@ -304,6 +304,7 @@ reduce_sum_p = linear(
     impl=lambda xp, x, *, axes: x.sum(axes, x.dtype),
     transpose=_sum_transpose,
     batch=_sum_batch,
+    fresh=True,
 )
 
 

@@ -234,6 +234,7 @@ dot_general_p = multilinear(
     transpose=_dot_general_transpose,
     batch=_dot_general_batch,
     cost=_dot_general_cost,
+    fresh=True,
 )
 
 
