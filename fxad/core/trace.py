@@ -20,6 +20,7 @@ from fxad.core.aval import (
     ShapedArray,
     aval_of,
     describe,
+    promote,
     register_aval,
     weak_dtype,
 )
@@ -297,9 +298,25 @@ def _eval_weak(
     """Python numbers alone: operators keep them weak, functions give the default dtypes."""
     if not all(type(a) in PYTHON_SCALARS for a in args):
         return None
-    out = primitive.impl(xp, *(weak_dtype(type(a)).type(a) for a in args), **params)
+    out = primitive.impl(xp, *_numbers(primitive, args), **params)
     keep = primitive.keeps_weak and not primitive.multiple_results and out.dtype.kind != "b"
     return (out.item() if keep else out,)
+
+
+def _numbers(primitive: Primitive, args: tuple[Any, ...]) -> list[Any]:
+    """Python numbers in their weak dtypes; an integer beyond them in that of a float beside it."""
+    try:
+        return [weak_dtype(type(a)).type(a) for a in args]
+    except OverflowError:
+        dtype, _ = promote(map(aval_of, args))
+        if dtype.kind in "fc":
+            return [a if type(a) is bool else dtype.type(a) for a in args]
+        raise error(
+            OverflowError,
+            primitive.name,
+            f"got the integers {' and '.join(map(str, args))}, wanted them within 64 bits",
+            "Write one of them as a float: 2.0**100.",
+        ) from None
 
 
 EVAL = EvalTrace(None)
