@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from fxad.core.aval import describe
+from fxad.core.aval import describe, is_value
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentTypeError
@@ -17,8 +17,15 @@ from fxad.numpy.operators import OPERATORS
 from fxad.numpy.ufunc_methods import method_of
 
 
+def _answers_itself(x: Any) -> bool:
+    """Whether an operand is a container, of xarray say, that takes ufuncs to what is in it."""
+    return not is_value(x) and hasattr(type(x), "__array_ufunc__")
+
+
 def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """NumPy's ufuncs, and the operators of ndarrays beside a tracer."""
+    if any(map(_answers_itself, inputs)):
+        return NotImplemented
     implementation = TABLE.get(ufunc)
     if implementation is None:
         raise error(

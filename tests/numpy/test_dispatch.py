@@ -56,6 +56,44 @@ def test_other_libraries_arrays_are_refused_with_the_way_to_convert_them():
         fnp.sin(np.ma.masked_array(X, X > 1))
 
 
+class Columns:
+    """A container like xarray's: arrays with names, which takes ufuncs to them."""
+
+    def __init__(self, data, names):
+        self.data, self.names = data, names
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        data = [x.data if isinstance(x, Columns) else x for x in inputs]
+        return Columns(getattr(ufunc, method)(*data, **kwargs), self.names)
+
+    def __mul__(self, other):
+        return np.multiply(self, other)
+
+    def __rmul__(self, other):
+        return np.multiply(other, self)
+
+
+@pytest.mark.parametrize(
+    "product",
+    [lambda t, w: t * w, lambda t, w: w * t, np.multiply, lambda t, w: np.multiply(w, t)],
+    ids=["left", "right", "ufunc left", "ufunc right"],
+)
+def test_containers_that_take_ufuncs_to_their_arrays_may_hold_tracers(product):
+    table = Columns(M, ("a", "b", "c"))
+
+    def loss(w):
+        out = np.tanh(product(table, w))
+        assert isinstance(out, Columns) and out.names == table.names
+        return np.sum(out.data**2)
+
+    def plain(w):
+        return np.sum(np.tanh(M * w) ** 2)
+
+    np.testing.assert_allclose(fxad.grad(loss)(X), fxad.grad(plain)(X))
+    np.testing.assert_allclose(fxad.jit(loss)(X), plain(X))
+    np.testing.assert_allclose(fxad.hessian(loss)(X), fxad.hessian(plain)(X))
+
+
 def test_subclasses_of_ndarray_give_plain_arrays():
     class Labelled(np.ndarray):
         pass
