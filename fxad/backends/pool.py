@@ -75,15 +75,15 @@ pool = Pool()
 
 def compute(ufunc: Any, args: tuple[Any, ...]) -> Any:
     """A ufunc from floats to floats of the same dtype, its result in the pool's memory."""
-    shape, dtype = None, None
+    first = None
     for x in args:
         if type(x) is np.ndarray:
-            if shape is None:
-                shape, dtype, nbytes = x.shape, x.dtype, x.nbytes
-            elif x.shape != shape or x.dtype != dtype:
+            if first is None:
+                first = x
+            elif x.shape != first.shape or x.dtype != first.dtype:
                 return ufunc(*args)
         elif type(x) is not float and type(x) is not int:
             return ufunc(*args)
-    if dtype is None or dtype.char not in "fd":
+    if first is None or first.dtype.char not in "fd":
         return ufunc(*args)
-    return ufunc(*args, out=pool.empty(shape, dtype, nbytes))
+    return ufunc(*args, out=pool.empty(first.shape, first.dtype, first.nbytes))

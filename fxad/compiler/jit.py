@@ -17,7 +17,7 @@ from fxad.backends.pool import pool
 from fxad.compiler.program import run
 from fxad.control.call import bind_call, call_primitive
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, describe, weak_dtype
-from fxad.core.jaxpr import ClosedJaxpr
+from fxad.core.jaxpr import ClosedJaxpr, Jaxpr
 from fxad.core.source import error
 from fxad.core.staging import JaxprTrace, hoist, stage
 from fxad.core.trace import EVAL, Tracer, current_trace
@@ -395,9 +395,8 @@ def make_jaxpr(
 def _with_constants(traced: _Traced) -> ClosedJaxpr:
     """The jaxpr with its constants as such again, the way they are printed."""
     jaxpr, count = traced.closed.jaxpr, len(traced.consts)
-    kind = type(jaxpr)
-    closed = kind(jaxpr.invars[:count], jaxpr.invars[count:], jaxpr.eqns, jaxpr.outvars)
-    return ClosedJaxpr(closed, traced.consts)
+    opened = Jaxpr(jaxpr.invars[:count], jaxpr.invars[count:], jaxpr.eqns, jaxpr.outvars)
+    return ClosedJaxpr(opened, traced.consts)
 
 
 class ShapeDtypeStruct:
