@@ -347,7 +347,13 @@ def pushed(fun: Callable[..., Any], xs: Sequence[Any]) -> Any:
     return fxad.jvp(fun, tuple(xs), tuple(directions(xs)))
 
 
-@each_dtype([info for info in STAGED if info.order], lambda info: narrow(info)[-2:])
+#: NumPy itself sums the weights, and finds the places of quantiles, in double precision.
+QUANTILES = ("quantile", "percentile", "nanquantile", "nanpercentile")
+DOUBLE_INSIDE = {f"numpy.{name}" for name in ("histogram", *QUANTILES)}
+INSIDE = [info for info in STAGED if info.order and info.name not in DOUBLE_INSIDE]
+
+
+@each_dtype(INSIDE, lambda info: narrow(info)[-2:])
 def test_nothing_widens_inside(info, dtype, rng):
     """No equation of a staged operation or of its pullback is of double precision."""
     for sample in samples(info, dtype, rng):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -56,6 +57,11 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
         # The rule chooses how many bins there are: the edges are those of that many.
         values = known("histogram_bin_edges", a)
         bins = len(np.histogram_bin_edges(values, bins, range, weights)) - 1
+    return _edges(a, bins, range, (a,))
+
+
+def _edges(a: Any, bins: Any, range: Any, beside: Sequence[Any] = ()) -> Any:
+    """The edges as given, or evenly spaced, in the dtype of the outer ones and what is beside."""
     if np.ndim(bins):
         return _given(operand(bins))
     count = operator.index(bins)
@@ -65,7 +71,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
         range = (0.0, 1.0)
     low, high = (reduction.amin(a), reduction.amax(a)) if range is None else range
     _check_range(low, high)
-    dtype = result_type(low, high, a)
+    dtype = result_type(low, high, *beside)
     dtype = dtype if dtype.kind == "f" else np.result_type(dtype, float)
     half = ops.select(logic.eq(low, high), dtype.type(0.5), dtype.type(0))
     return linspace(ops.sub(low, half), ops.add(high, half), count + 1, dtype=dtype)
@@ -86,7 +92,7 @@ def _check_range(low: Any, high: Any) -> None:
     ends = [x.concrete() if isinstance(x, Tracer) else x for x in (low, high)]
     if any(x is None for x in ends):
         return
-    if not np.all(np.isfinite(ends)) or ends[0] > ends[1]:
+    if not all(math.isfinite(float(x)) for x in ends) or ends[0] > ends[1]:
         raise error(
             ArgumentValueError,
             "histogram",
@@ -132,6 +138,8 @@ def histogram(
     weights = _weights("histogram", weights, shape_of(a))
     count = shape_of(edges)[0] - 1
     found = _counts(_bin(ravel(a), edges), weights, count)
+    if weights is not None:
+        found = convert(found, dtype_of(weights))
     if density:
         widths = diff(edges)
         found = ops.div(ops.div(found, widths), reduction.sum_(found))
@@ -202,7 +210,7 @@ def histogramdd(
             "histogramdd",
             f"got {len(bins)} bins and {len(ranges)} ranges for {len(axes)} axes, wanted as many",
         )
-    edges = [histogram_bin_edges(x, b, r) for x, b, r in zip(axes, bins, ranges, strict=True)]
+    edges = [_edges(x, b, r) for x, b, r in zip(axes, bins, ranges, strict=True)]
     sizes = [shape_of(e)[0] - 1 for e in edges]
     cell: Any = 0
     outside: Any = False

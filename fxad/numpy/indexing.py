@@ -11,7 +11,7 @@ import numpy as np
 import fxad.ops.at as functional
 import fxad.ops.indexing as ops
 import fxad.ops.scatter as scatter
-from fxad.core.aval import aval_of
+from fxad.core.aval import PYTHON_SCALARS, aval_of
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, DtypeError, ShapeError, TracerAssignmentError
@@ -432,11 +432,12 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = "raise") -> Any:
       >>> fnp.put(fnp.zeros((2, 2)), [0, 3], [1, 2]).tolist()
       [[1.0, 0.0], [0.0, 2.0]]
     """
-    a, ind, v = operand(a), ravel(operand(ind)), ravel(operand(v))
+    a, ind = operand(a), ravel(operand(ind))
+    v = v if type(v) in PYTHON_SCALARS else ravel(operand(v))
     count = shape_of(ind)[0]
     if not count:
         return a
-    if shape_of(v)[0] != count:
+    if shape_of(v) not in ((), (count,)):
         repeats = -(-count // max(shape_of(v)[0], 1))
         v = ops.take(tile(v, repeats), np.arange(count))
     return reshape(scatter.scatter(ravel(a), ind, v, "set", mode), shape_of(a))

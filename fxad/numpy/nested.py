@@ -22,6 +22,11 @@ def operand(x: Any) -> Any:
     return x if shape_of(x) else strong(x)
 
 
+def to_cast(x: Any) -> Any:
+    """An operand whose dtype another decides: a Python number stays one, of no dtype before."""
+    return x if type(x) in PYTHON_SCALARS else operand(x)
+
+
 def strong(x: Any) -> Any:
     """The same with a dtype of its own, where it was a Python number's."""
     aval = aval_of(x)

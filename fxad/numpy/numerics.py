@@ -15,7 +15,7 @@ from fxad.errors import ArgumentValueError, DtypeError, ShapeError
 from fxad.numpy.dispatch import check_cast, implements, inexact
 from fxad.numpy.dtypes import result_type
 from fxad.numpy.manipulation import at_least_dimensions
-from fxad.numpy.nested import operand
+from fxad.numpy.nested import operand, to_cast
 from fxad.ops.base import (
     broadcast_to,
     convert,
@@ -98,7 +98,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     ary = operand(ary)
     inner, dtype = diff(ravel(ary)), dtype_of(ary)
     begin, end = (
-        None if x is None else check_cast("ediff1d", ravel(operand(x)), dtype, "same_kind")
+        None if x is None else ravel(check_cast("ediff1d", to_cast(x), dtype, "same_kind"))
         for x in (to_begin, to_end)
     )
     return concatenate([x for x in (begin, inner, end) if x is not None], 0)
@@ -122,13 +122,13 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
       >>> float(fnp.trapezoid([1, 2, 3]))
       4.0
     """
-    y = operand(y)
+    y, given = operand(y), axis
     ndim = len(shape_of(y))
     axis = normalize_axis("trapezoid", axis, ndim)
     if x is not None:
         x = operand(x)
         vector = len(shape_of(x)) == 1
-        dx = diff(x, axis=-1 if vector else axis)
+        dx = diff(x, axis=-1 if vector else given)  # of its own axes, which may be fewer
         dx = _along(dx, axis, ndim) if vector else dx
     length = shape_of(y)[axis]
     start, stop = min(1, length), max(length - 1, 0)
@@ -180,7 +180,7 @@ def gradient(
         )
     # The slopes have the samples' own dtype, whatever that of the distances is.
     found = tuple(
-        convert(_slope(f, operand(h), d, edge_order), dtype_of(f))
+        convert(_slope(f, to_cast(h), d, edge_order), dtype_of(f))
         for h, d in zip(steps, axes, strict=True)
     )
     return found[0] if len(found) == 1 else found
@@ -195,13 +195,11 @@ def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
             f"got {length} samples along axis {axis} and a distance of shape {shape_of(h)}, wanted "
             f"at least {edge_order + 1}, and a number or the places of all samples",
         )
-    even = not shape_of(h)
-    gaps = broadcast_to(h, (length - 1,)) if even else diff(h)
-    gaps = _along(gaps, axis, ndim)
+    gaps = _along(diff(h), axis, ndim) if shape_of(h) else h
     rises = ops.div(diff(f, axis=axis), gaps)
 
     def part(x: Any, start: int, stop: int) -> Any:
-        return slice_in_dim(x, start, stop, axis)
+        return slice_in_dim(x, start, stop, axis) if shape_of(x) else x
 
     before, after = part(gaps, 0, length - 2), part(gaps, 1, length - 1)
     total = ops.add(before, after)
@@ -250,7 +248,7 @@ def interp(
       >>> fnp.interp([0.5, 3.0], [0, 1, 2], [0, 10, 40]).tolist()
       [5.0, 40.0]
     """
-    x, xp, fp = (inexact(operand(v)) for v in (x, xp, fp))
+    x, xp, fp = (_double(operand(v)) for v in (x, xp, fp))
     if len(shape_of(xp)) != 1 or shape_of(xp) != shape_of(fp) or not shape_of(xp)[0]:
         raise error(
             ShapeError, "interp", f"got xp {shape_of(xp)} and fp {shape_of(fp)}, wanted two vectors"
@@ -270,6 +268,11 @@ def interp(
     out = _beside_infinities(out, slope, (x, x0, x1, f0, f1))
     out = ops.select(logic.lt(x, take(xp, 0)), take(fp, 0) if left is None else left, out)
     return ops.select(logic.gt(x, take(xp, last)), take(fp, last) if right is None else right, out)
+
+
+def _double(x: Any) -> Any:
+    """In the precision in which NumPy interpolates, whatever that of the operands is."""
+    return convert(x, np.complex128 if dtype_of(x).kind == "c" else np.float64)
 
 
 def _beside_infinities(out: Any, slope: Any, places: tuple[Any, ...]) -> Any:

@@ -10,8 +10,9 @@ import numpy as np
 
 import fxad.config as config
 import fxad.ops.creation as ops
+from fxad.backends import device_get
 from fxad.backends.registry import default_xp, resolve
-from fxad.core.aval import PYTHON_SCALARS, aval_of, promote
+from fxad.core.aval import PYTHON_SCALARS
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, ShapeError
@@ -40,7 +41,7 @@ from fxad.ops.base import (
 )
 from fxad.ops.elementwise import add, div, floor, log10, mul, pow, select, sign, sub
 from fxad.ops.shape import broadcast_arrays, concatenate, expand_dims, ravel, slice_in_dim
-from fxad.ops.transfer import device_get, device_put
+from fxad.ops.transfer import device_put
 
 
 def _on(device: Any, x: Any) -> Any:
@@ -76,8 +77,8 @@ def arange(
     if kinds(numbers) & TRACED:
         return _traced_arange(numbers, np.dtype(dtype))
     if kinds(numbers) & FOREIGN:
-        xp, numbers = resolve(numbers, "arange")[0], tuple(map(device_get, numbers))
-        return _on(device, xp.arange(*numbers, dtype=dtype))
+        values = [np.asarray(device_get(x)).item() for x in numbers]
+        return _on(device, resolve(numbers, "arange")[0].arange(*values, dtype=dtype))
     if staging():
         return ops.arange(numbers[0], numbers[1], numbers[2], dtype)
     return _on(device, default_xp().arange(*numbers, dtype=dtype))

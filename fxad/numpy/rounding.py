@@ -12,7 +12,7 @@ import fxad.ops.logic as logic
 from fxad.core.source import error
 from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.numpy.dispatch import TABLE, implements, inexact, refuse_out
-from fxad.numpy.nested import operand
+from fxad.numpy.nested import operand, to_cast
 from fxad.ops.base import convert, dtype_of, full, ones_like, shape_of
 
 
@@ -135,11 +135,11 @@ def nan_to_num(
     if dtype.kind != "f":
         return x
     limits = np.finfo(dtype)
-    replaced = ops.select(logic.isnan(x), convert(operand(nan), dtype), x)
+    replaced = ops.select(logic.isnan(x), convert(to_cast(nan), dtype), x)
     high = limits.max if posinf is None else posinf
     low = limits.min if neginf is None else neginf
-    replaced = ops.select(logic.eq(x, np.inf), convert(operand(high), dtype), replaced)
-    return ops.select(logic.eq(x, -np.inf), convert(operand(low), dtype), replaced)
+    replaced = ops.select(logic.eq(x, np.inf), convert(to_cast(high), dtype), replaced)
+    return ops.select(logic.eq(x, -np.inf), convert(to_cast(low), dtype), replaced)
 
 
 @implements(np.real)
@@ -198,11 +198,8 @@ def angle(z: Any, deg: bool = False) -> Any:
       >>> float(fnp.angle(1j, deg=True))
       90.0
     """
-    z = inexact(operand(z))
-    if dtype_of(z).kind == "c":
-        turned = ops.atan2(ops.imag(z), ops.real(z))
-    else:
-        turned = ops.atan2(full(shape_of(z), 0, dtype_of(z)), z)
+    z = operand(z)
+    turned = ops.atan2(ops.imag(z), ops.real(z)) if dtype_of(z).kind == "c" else ops.atan2(0, z)
     return ops.mul(turned, 180 / np.pi) if deg else turned
 
 

@@ -92,7 +92,8 @@ SAMPLES = {
         call(3, dtype=float), call(0), call(-2), call(1, 4, dtype=np.float32), call(0, 1, 0.1),
         call(start=1, stop=4), call(0, 3, 0.7), by_value(X0 * 5), by_value(X0, 4.0),
         by_value(0.0, X0, 0.1), call(stop=3), wrong(0, 1, 0), by_value(np.int64(5)), wrong("a"),
-        call(True), call(2, 9, 3), wrong(), call(5, 2),
+        call(True), call(2, 9, 3), wrong(), call(5, 2), by_value(F[0, 0] + 3),
+        by_value(0.0, np.float32(3.5)), by_value(F[0, 0], 3, 0.5), by_value(I8[0, 0], 9),
     ],
     "linspace": [
         call(0, 1), call(0, 1, 5), call(0.0, 3, 4, False), call(0, 1, 5, retstep=True),
@@ -191,7 +192,7 @@ SAMPLES = {
         call([5, 7], shape=(3, 4), order="F"), call(3, 4),
         rough(np.array([[1, 2], [3, 4]]), (2, 3, 4)), wrong(12, (3, 4)), wrong(-1, (3, 4)),
         wrong(1.5, (3, 4)), wrong_by_value(np.array([12]), (3, 4)), rough(np.array(5), [3, 4]),
-        wrong([1], (3, 4), order="X"), call([0], (1, 1)),
+        wrong([1], (3, 4), order="X"), call([0], (1, 1)), rough(np.array([5], np.uint8), (3, 4)),
     ],
     "ravel_multi_index": [
         rough((np.array([1, 2]), np.array([3, 0])), (3, 4)), call((1, 3), (3, 4)),

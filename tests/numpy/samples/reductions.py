@@ -3,8 +3,6 @@
 # fmt: off
 # ruff: noqa: F403, F405
 
-from dataclasses import replace
-
 import numpy as np
 
 from tests.numpy.samples.call import by_value, call, rough
@@ -103,7 +101,7 @@ COUNT = [
     call(M, where=T),
 ]
 MEAN = [*AXES, *WHERE, *DTYPE]
-NAN_OF = [replace(s, rough=True) for s in (*AXES, *WHERE, *INITIAL)]
+NAN_OF = over_holes([*AXES, *WHERE, *INITIAL])
 
 SAMPLES = {
     "sum": [*AXES, *WHERE, *INITIAL, *DTYPE],
@@ -129,13 +127,13 @@ SAMPLES = {
     "nanprod": [*NAN_OF, *DTYPE],
     "nanmax": NAN_OF,
     "nanmin": NAN_OF,
-    "nanmean": [*MEAN],
-    "nanvar": [*MEAN, *DDOF],
-    "nanstd": [*MEAN, *DDOF],
+    "nanmean": over_holes(MEAN),
+    "nanvar": over_holes([*MEAN, *DDOF]),
+    "nanstd": over_holes([*MEAN, *DDOF]),
     "nanargmax": WHICH,
     "nanargmin": WHICH,
-    "nancumsum": RUNNING,
-    "nancumprod": RUNNING,
+    "nancumsum": over_holes(RUNNING),
+    "nancumprod": over_holes(RUNNING),
 }
 
 PARTIAL = SAMPLES.keys()

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from tests.numpy.samples.call import by_value, call, rough, wrong
+from tests.numpy.samples.call import call, rough, wrong
 from tests.numpy.samples.data import *
 
 ATLEAST = [

@@ -3,8 +3,6 @@
 # fmt: off
 # ruff: noqa: F403, F405
 
-from dataclasses import replace
-
 import numpy as np
 
 from tests.numpy.samples.call import call, rough, wrong, wrong_by_value
@@ -114,15 +112,14 @@ CORRCOEF = [
     call(x=M), rough(np.ones((2, 3))), call(C, N), wrong(M, V[:2]), rough(E0),
 ]
 
-def _many(samples):
-    return [replace(s, rough=True) for s in samples]
-
 SAMPLES = {
     "average": AVERAGE,
     "cov": COV,
     "corrcoef": CORRCOEF,
     "median": MEDIAN,
-    "nanmedian": _many(MEDIAN), "quantile": QUANTILE,
-    "nanquantile": _many([s for s in QUANTILE if np.size(s.args[0])]), "percentile": PERCENTILE,
-    "nanpercentile": _many([s for s in PERCENTILE if np.size(s.args[0])]),
+    "nanmedian": over_holes(MEDIAN),
+    "quantile": QUANTILE,
+    "nanquantile": over_holes(s for s in QUANTILE if np.size(s.args[0])),
+    "percentile": PERCENTILE,
+    "nanpercentile": over_holes(s for s in PERCENTILE if np.size(s.args[0])),
 }
