@@ -28,32 +28,46 @@ from fxad.transforms.common import (
 )
 
 
-class JVPTracer(Tracer):
-    """A primal and its tangent."""
+class PrimalTracer(Tracer):
+    """A value that is there already, with what a derivative keeps beside it."""
 
-    __slots__ = ("primal", "tangent")
+    __slots__ = ("primal",)
 
-    def __init__(self, trace: JVPTrace, primal: Any, tangent: Any) -> None:
-        self._trace, self.primal, self.tangent = trace, primal, tangent
+    primal: Any
 
     @property
     def aval(self) -> ShapedArray:
-        """What is known of the value without its numbers."""
+        """What is known of the primal."""
         return aval_of(self.primal)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The lengths of the axes."""
+        """The lengths of the primal's axes."""
         primal = self.primal
         return () if type(primal) in PYTHON_SCALARS else primal.shape
 
+    @property
+    def dtype(self) -> Any:
+        """The primal's dtype."""
+        primal = self.primal
+        return aval_of(primal).dtype if type(primal) in PYTHON_SCALARS else primal.dtype
+
     def concrete(self) -> Any:
-        """The value underneath, where there is one."""
+        """The primal's number, where there is one."""
         return self.primal.concrete() if isinstance(self.primal, Tracer) else self.primal
 
     def below(self) -> Any:
         """The primal."""
         return self.primal
+
+
+class JVPTracer(PrimalTracer):
+    """A primal and its tangent."""
+
+    __slots__ = ("tangent",)
+
+    def __init__(self, trace: JVPTrace, primal: Any, tangent: Any) -> None:
+        self._trace, self.primal, self.tangent = trace, primal, tangent
 
 
 register_tracer(JVPTracer)

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0
+from fxad.core.aval import ShapedArray, aval_of, float0
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.trace import Trace, Tracer, current_trace, register_tracer, under, within
 from fxad.errors import NonDifferentiableError
 from fxad.ops.rules import nonlinear
+from fxad.transforms.jvp import PrimalTracer
 from fxad.transforms.nodes import Applied, Combined, Node, Product, Projected, Refused
 
 #: The abstract values of NumPy's scalars, which are the same for all of a type.
@@ -96,38 +97,13 @@ class TapeTrace(Trace):
         return None
 
 
-class LinearizeTracer(Tracer):
+class LinearizeTracer(PrimalTracer):
     """A primal, and the node of its tangent."""
 
-    __slots__ = ("primal", "node")
+    __slots__ = ("node",)
 
     def __init__(self, trace: LinearizeTrace, primal: Any, node: Node) -> None:
         self._trace, self.primal, self.node = trace, primal, node
-
-    @property
-    def aval(self) -> ShapedArray:
-        """What is known of the primal."""
-        return aval_of(self.primal)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The lengths of the primal's axes."""
-        primal = self.primal
-        return () if type(primal) in PYTHON_SCALARS else primal.shape
-
-    @property
-    def dtype(self) -> Any:
-        """The primal's dtype."""
-        primal = self.primal
-        return aval_of(primal).dtype if type(primal) in PYTHON_SCALARS else primal.dtype
-
-    def concrete(self) -> Any:
-        """The primal's number, where there is one."""
-        return self.primal.concrete() if isinstance(self.primal, Tracer) else self.primal
-
-    def below(self) -> Any:
-        """The primal."""
-        return self.primal
 
 
 register_tracer(LinearizeTracer)
