@@ -450,7 +450,7 @@ def mean(
     axes = reduced_axes("mean", x, axis)
     inner, result = _moment_dtypes(dtype_of(x), dtype)
     out = _mean(convert(x, inner), axes, where, keepdims)
-    return out if inner is result else convert(out, result)
+    return out if dtype_of(out) is result else convert(out, result)
 
 
 def var(
