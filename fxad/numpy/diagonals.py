@@ -359,7 +359,7 @@ def unravel_index(indices: Any, shape: Sequence[int], order: str = "C") -> tuple
       >>> [i.tolist() for i in fnp.unravel_index([0, 5], (2, 3))]
       [[0, 1], [0, 2]]
     """
-    rest = operand(indices)
+    rest = convert(operand(indices), np.intp)
     out = []
     lengths = list(shape) if order == "F" else list(shape)[::-1]
     for n in lengths:

@@ -20,11 +20,12 @@ import fxad.numpy.ufuncs as ufuncs
 import fxad.ops.elementwise as ops
 import fxad.ops.identity as identity
 from fxad.core.source import error
-from fxad.errors import TracerAssignmentError
+from fxad.errors import ShapeError, TracerAssignmentError
 from fxad.numpy.creation import copy
 from fxad.numpy.dispatch import TABLE
 from fxad.ops.at import at
 from fxad.ops.base import dtype_of
+from fxad.ops.shape import stack
 
 
 def _shape_argument(args: tuple[Any, ...]) -> Any:
@@ -45,7 +46,28 @@ def _transpose(self: Any, *axes: Any) -> Any:
 def _view(self: Any, dtype: Any = None) -> Any:
     if dtype is None or np.dtype(dtype) == self.dtype:
         return self
-    return identity.bitcast_convert_type(self, dtype)
+    dtype, shape, old = np.dtype(dtype), self.shape, self.dtype.itemsize
+    new = dtype.itemsize
+    if old == new:
+        return identity.bitcast_convert_type(self, dtype)
+    if not shape or shape[-1] * old % new:
+        raise error(
+            ShapeError,
+            "view",
+            f"got {self.aval.long_name()} for {dtype}, wanted a last axis of whole elements",
+        )
+    if new > old:
+        self = TABLE[np.reshape](self, (*shape[:-1], shape[-1] * old // new, new // old))
+    return TABLE[np.reshape](_read_as(self, dtype), (*shape[:-1], shape[-1] * old // new))
+
+
+def _read_as(x: Any, dtype: Any) -> Any:
+    """Elements as a last axis of narrower ones, or the other way round."""
+    if dtype_of(x).char.upper() == dtype.char:
+        return ops.complex_(x[..., 0], x[..., 1])  # differentiable, as bits are not
+    if dtype_of(x).char == dtype.char.upper():
+        return stack([ops.real(x), ops.imag(x)], -1)
+    return identity.bitcast_convert_type(x, dtype)
 
 
 def _flatten(self: Any, order: str = "C") -> Any:

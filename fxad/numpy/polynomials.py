@@ -35,19 +35,19 @@ def _vector(x: Any) -> Any:
     return ravel(operand(x))
 
 
-def _needs_axis(operation: str, p: Any, most: int = 1) -> Any:
+def _needs_axis(operation: str, p: Any, most: int | None = 1) -> Any:
     """An operand that is a list of coefficients, not one number."""
     p = operand(p)
-    if not 1 <= len(shape_of(p)) <= most:
+    ndim = len(shape_of(p))
+    if not ndim or (most is not None and ndim > most):
         raise error(ShapeError, operation, f"got {shape_of(p)}, wanted a vector")
     return p
 
 
 def _coefficients(p: Any) -> list[Any]:
-    p = _vector(p)
-    if not shape_of(p)[0]:
-        return []
-    return [reshape(c, ()) for c in split(p, (1,) * shape_of(p)[0])]
+    """The numbers of a vector; the rows of more dimensions."""
+    n, *rest = shape_of(p)
+    return [reshape(c, rest) for c in split(p, (1,) * n)] if n else []
 
 
 @implements(np.polyval)
@@ -55,7 +55,7 @@ def polyval(p: Any, x: Any) -> Any:
     """The values of a polynomial.
 
     Args:
-      p: coefficients, the highest power first.
+      p: coefficients, the highest power first; more axes than one broadcast against ``x``.
       x: array, number or list of points.
 
     Returns:
@@ -68,7 +68,7 @@ def polyval(p: Any, x: Any) -> Any:
     """
     x = operand(x)
     value: Any = full(shape_of(x), 0, dtype_of(x))
-    for c in _coefficients(_needs_axis("polyval", p)):
+    for c in _coefficients(_needs_axis("polyval", p, most=None)):
         value = ops.add(ops.mul(value, x), c)
     return value
 

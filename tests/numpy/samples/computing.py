@@ -162,7 +162,8 @@ CLIP = [
 ANGLE = [
     call(M), call(C), call(C, True), call(M, deg=True), call(X0), call(1 + 1j), call([1.0, X0]),
     call([1j, X0]), rough(I), rough(I, True), call(F), call(C64), call(C64, deg=True),
-    rough(SPECIAL), rough(T), call(E), rough(np.array([0j, -0j, -1 + 0j, -1 - 0j])),
+    rough(SPECIAL), rough(T), call(E), rough(np.array([0j, -0j, -1 + 0j, -1 - 0j])), rough(U8),
+    rough(I8, True), rough(I32[0]),
 ]
 PARTS = [
     call(M), call(C), call(X0), call(1 + 2j), call([1.0, X0]), call([1j, X0]), rough(I), call(F),
@@ -224,13 +225,14 @@ SAMPLES: dict[str, list[Call]] = {
         rough(I, dx=2), call(F), call(F, dx=0.5), call(F, N), call(C), call([1.0, X0]),
         call([1, 2, 3]), call([1.0, X0], [0, 2]), call(V[:1]), call(E0), wrong(X0), wrong(M, S),
         wrong(M, axis=2), rough(T), call(y=V, x=S[:4]), call(B, S[:3], axis=1), call(M, dx=AV[:3]),
-        call(V, CV), call(M, S[:3, None], axis=0),
+        call(V, CV), call(M, S[:3, None], axis=0), call(B, M, axis=-2), call(B, M[:, :1], axis=-2),
+        wrong(B, M, axis=1),
     ],
     "polyval": [
         call(V, M), call(V, X0), call(V, 2.0), call([1.0, X0], 3), call([1, 2, 3], 2),
         call([1, 2, 3], [1.0, X0]), rough(IV, I), rough(IV, 2), call(V, C), call(CV, M),
         call(F[0], F), call(F[0], M), call(V, E), call(E0, V), wrong(X0, V), call(p=V, x=W),
-        rough(TV, V),
+        rough(TV, V), call(M, V), call(M[:, None], N), call(B, 2.0), wrong(M, U),
     ],
     "polyder": [
         call(V), call(V, 2), call(V, m=3), call(V, 9), call(V, 0), call([1.0, X0, 2]),
