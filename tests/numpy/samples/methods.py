@@ -126,7 +126,7 @@ METHODS: dict[str, list[Call]] = {
     "view": [
         call(M, np.int64), call(M), rough(I, float), call(M, np.float64), wrong(M, "unknown"),
         call(M, np.float32), call(M, complex), call(V, np.uint8), rough(I8, np.int32),
-        wrong(X0, "f"), wrong(M[:, :3], complex), wrong(F[0, :3], float), call(E, np.int8), call(E, np.int16),
+        wrong(X0, "f"), wrong(M[:, :3], complex), wrong(F[0, :3], float), call(E, np.int8),
         call(C, float), call(C64, np.float32), call(F, np.complex64), rough(C, np.float32),
     ],
     "__len__": [call(M), call(V), wrong(X0)],
