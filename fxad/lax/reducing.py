@@ -66,9 +66,8 @@ def _reduction(
     primitive: Primitive, name: str, summary: str, example: str, result: str
 ) -> Callable[[Any, Sequence[int]], Any]:
     def reduction(operand: Any, axes: Sequence[int]) -> Any:
-        return primitive.bind(
-            operand, axes=normalize_axes(name, tuple(axes), len(shape_of(operand)))
-        )
+        axes = normalize_axes(name, tuple(axes), len(shape_of(operand)))
+        return primitive.bind(operand, axes=axes) if axes else _strong(operand)
 
     return _named(reduction, name, summary, example, result)
 
@@ -89,9 +88,14 @@ def _extremum(
         axes = normalize_axes(name, tuple(axes), len(shape))
         if any(shape[d] == 0 for d in axes):
             return _constant(operand, _limit(dtype_of(operand), greatest), axes)
-        return primitive.bind(operand, axes=axes)
+        return primitive.bind(operand, axes=axes) if axes else _strong(operand)
 
     return _named(reduction, name, summary, example, result)
+
+
+def _strong(operand: Any) -> Any:
+    """The operand itself; a Python number with its dtype."""
+    return convert(operand, dtype_of(operand))
 
 
 def _constant(operand: Any, value: Any, axes: tuple[int, ...]) -> Any:
@@ -200,12 +204,15 @@ def _bitwise(
 reduce_and = _bitwise(
     "reduce_and", "The bits set in all elements.", "2", logic.and_, -1, ops.reduce_and_p
 )
-reduce_or = _bitwise(
-    "reduce_or", "The bits set in an element.", "7", logic.or_, 0, ops.reduce_or_p
-)
-reduce_xor = _bitwise(
-    "reduce_xor", "The bits set in an odd number of elements.", "5", logic.xor, 0
-)
+reduce_or = _bitwise("reduce_or", "The bits set in an element.", "7", logic.or_, 0, ops.reduce_or_p)
+reduce_xor = _bitwise("reduce_xor", "The bits set in an odd number of elements.", "5", logic.xor, 0)
+
+
+def _integers(operation: str, wanted: Any) -> DType:
+    dtype: DType = np.dtype(wanted)
+    if dtype.kind not in "iu":
+        raise error(DtypeError, operation, f"got index_dtype {dtype}, wanted an integer dtype")
+    return dtype
 
 
 def argmax(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
@@ -214,10 +221,13 @@ def argmax(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
     Args:
       operand: array.
       axis: the axis.
-      index_dtype: the dtype of the result.
+      index_dtype: the dtype of the result, of integers.
 
     Returns:
       An array without the axis.
+
+    Raises:
+      DtypeError: ``index_dtype`` is none of integers.
 
     Example:
       >>> import numpy as np
@@ -225,7 +235,7 @@ def argmax(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
       >>> int(lax.argmax(np.array([2, 3, 1]), 0, np.int32))
       1
     """
-    return convert(ops.argmax(operand, axis), index_dtype)
+    return convert(ops.argmax(operand, axis), _integers("argmax", index_dtype))
 
 
 def argmin(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
@@ -234,10 +244,13 @@ def argmin(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
     Args:
       operand: array.
       axis: the axis.
-      index_dtype: the dtype of the result.
+      index_dtype: the dtype of the result, of integers.
 
     Returns:
       An array without the axis.
+
+    Raises:
+      DtypeError: ``index_dtype`` is none of integers.
 
     Example:
       >>> import numpy as np
@@ -245,7 +258,7 @@ def argmin(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
       >>> int(lax.argmin(np.array([2, 3, 1]), 0, np.int32))
       2
     """
-    return convert(ops.argmin(operand, axis), index_dtype)
+    return convert(ops.argmin(operand, axis), _integers("argmin", index_dtype))
 
 
 # Running reductions ------------------------------------------------------------------------------
@@ -363,13 +376,14 @@ def sort_key_val(
     return ordered_keys, ordered_values
 
 
-def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
+def top_k(operand: Any, k: int, *, axis: int = -1, is_stable: bool = True) -> tuple[Any, Any]:
     """The greatest elements along an axis, the greatest first, and their places.
 
     Args:
       operand: array.
       k: how many.
       axis: the axis.
+      is_stable: accepted for JAX's sake: of equal elements the first ones always come first.
 
     Returns:
       Two arrays: elements, of which NaN is the greatest, and int32.

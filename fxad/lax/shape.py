@@ -13,7 +13,7 @@ import fxad.ops.base as base
 import fxad.ops.shape as ops
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, ShapeError
-from fxad.ops.base import normalize_axis, shape_of
+from fxad.ops.base import dtype_of, normalize_axis, shape_of
 
 Shape = Sequence[int]
 
@@ -339,10 +339,20 @@ def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, in
     Returns:
       An array.
 
+    Raises:
+      ArgumentValueError: there is not one triple for each axis, or a negative number between.
+      ShapeError: the number is an array, or more is taken away than there is.
+
     Example:
       >>> import numpy as np
       >>> from fxad import lax
       >>> lax.pad(np.array([1, 2]), 0, [(1, 0, 1)]).tolist()
       [0, 1, 0, 2]
     """
-    return ops.pad(operand, padding_value, [tuple(p) for p in padding_config])  # type: ignore[misc]
+    padding = tuple(
+        (operator.index(lo), operator.index(hi), operator.index(between))
+        for lo, hi, between in padding_config
+    )
+    number = aval.ShapedArray(shape_of(padding_value), dtype_of(operand))
+    ops.pad_p.abstract(aval.aval_of(operand), number, padding=padding)
+    return ops.pad(operand, padding_value, padding)

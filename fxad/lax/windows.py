@@ -156,9 +156,12 @@ class Windows(NamedTuple):
         """Raises where the parts do not fit together."""
         ndim, kept = len(self.operand), self.kept
         named = self.collapsed + self.batching
+        none = 0 in self.batch  # where there are no windows, they may be of any size
         fits = (
             len(self.sizes) == ndim
-            and all(0 <= k <= n for k, n in zip(self.sizes, self.operand, strict=True))
+            and all(
+                k >= 0 and (none or k <= n) for k, n in zip(self.sizes, self.operand, strict=True)
+            )
             and all(self.sizes[d] <= 1 for d in named)
             and len(set(self.mapped + self.batching)) == len(self.mapped + self.batching)
             and all(0 <= d < ndim for d in self.mapped + named)

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fxad.core.aval import (
-    PYTHON_SCALARS,
     DType,
     Shape,
     ShapedArray,
@@ -325,8 +324,8 @@ def _check_precision(precision: Any) -> Any:
 
 
 def _strong(x: Any) -> Any:
-    """Python numbers as NumPy's products take them: with a dtype of their own."""
-    return convert(x, aval_of(x).dtype) if type(x) in PYTHON_SCALARS else x
+    """Python numbers, traced too, as NumPy's products take them: with a dtype of their own."""
+    return x if shape_of(x) or not aval_of(x).weak_type else convert(x, dtype_of(x))
 
 
 def matmul(x: Any, y: Any) -> Any:

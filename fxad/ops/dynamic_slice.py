@@ -15,7 +15,7 @@ from fxad.core.aval import Shape, ShapedArray, aval_of, is_differentiable
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.trace import Tracer, is_linear
-from fxad.errors import ArgumentValueError, DtypeError, ShapeError
+from fxad.errors import DtypeError, ShapeError
 from fxad.ops.base import (
     convert,
     dtype_of,
@@ -218,7 +218,7 @@ def _starts(operation: str, shape: Shape, starts: Any) -> list[Any]:
         aval = aval_of(start)
         if aval.shape or aval.dtype.kind not in "iu":
             raise error(
-                ArgumentValueError,
+                ShapeError if aval.shape else DtypeError,
                 operation,
                 f"got the start {aval.long_name()}, wanted an integer for each axis",
             )
@@ -242,7 +242,9 @@ def dynamic_slice(x: Any, start_indices: Any, slice_sizes: Sequence[int]) -> Any
       The slice.
 
     Raises:
-      ShapeError: the slice is larger than the array, or of another number of dimensions.
+      ShapeError: the slice is larger than the array, or of another number of dimensions; a start
+        is an array.
+      DtypeError: a start is no integer.
 
     Example:
       >>> import numpy as np
@@ -268,8 +270,9 @@ def dynamic_update_slice(x: Any, update: Any, start_indices: Any) -> Any:
       The new array.
 
     Raises:
-      ShapeError: the update is larger than the array, or of another number of dimensions.
-      DtypeError: the dtypes differ.
+      ShapeError: the update is larger than the array, or of another number of dimensions; a start
+        is an array.
+      DtypeError: the dtypes differ, or a start is no integer.
 
     Example:
       >>> import numpy as np

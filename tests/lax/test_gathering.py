@@ -278,3 +278,20 @@ def test_curvature_of_windows():
     # v0 + v0 v1 v1 + v2
     hessian = fxad.hessian(f)(np.array([2.0, 3.0, 5.0]))
     np.testing.assert_allclose(hessian, [[0, 6, 0], [6, 4, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("mode", ["clip", "fill", "promise_in_bounds"])
+def test_no_windows_may_be_of_any_size(mode):
+    """Where there are no indices nothing is read, however long the windows are."""
+    numbers = lax.GatherDimensionNumbers((1,), (), (0,))
+
+    def f(x, indices):
+        return lax.gather(x, indices, numbers, (3,), mode=mode)
+
+    none = np.zeros((0, 1), int)
+    for length in (0, 2):
+        assert f(np.zeros(length), none).shape == (0, 3)
+        assert fxad.grad(lambda x: np.sum(f(x, none)))(np.zeros(length)).tolist() == [0.0] * length
+    assert fxad.vmap(f, (None, 0))(np.zeros(2), np.zeros((4, 0, 1), int)).shape == (4, 0, 3)
+    with pytest.raises(ShapeError, match=r"\[gather\] got windows of shape \(3,\)"):
+        f(np.zeros(2), np.zeros((1, 1), int))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import fxad
 from fxad import lax
 from fxad.errors import ArgumentValueError, DtypeError
 from tests.lax.parity import check, needs_jax
@@ -110,3 +111,29 @@ def test_bad_reductions():
         lax.cumsum(M, 3)
     with pytest.raises(ArgumentValueError, match=r"\[top_k\] got k=9"):
         lax.top_k(M, 9)
+
+
+def test_places_are_integers():
+    for find in (lax.argmax, lax.argmin):
+        assert find(np.array([2.0, 3.0]), 0, np.uint8).dtype == np.uint8
+        for dtype in (np.float32, bool, complex):
+            with pytest.raises(DtypeError, match=r"got index_dtype .*, wanted an integer dtype"):
+                find(np.array([2.0, 3.0]), 0, dtype)
+
+
+@pytest.mark.parametrize("name", ["reduce_sum", "reduce_prod", "reduce_max", "reduce_min"])
+def test_a_number_reduced_over_no_axes(name):
+    """Python numbers, traced or not, become NumPy's; the derivative is that of the identity."""
+
+    def f(x):
+        return getattr(lax, name)(x, ()) * x
+
+    assert getattr(lax, name)(3.0, ()).dtype == np.float64
+    for second in (fxad.hessian(f), fxad.jit(fxad.hessian(f)), fxad.grad(fxad.grad(f))):
+        assert second(3.0) == 2
+
+
+def test_top_k_keeps_equal_elements_in_their_order():
+    x = np.array([1.0, 3.0, 3.0, 2.0, 3.0])
+    for stable in (True, False):
+        assert lax.top_k(x, 4, is_stable=stable)[1].tolist() == [1, 2, 4, 3]

@@ -169,3 +169,21 @@ def test_misfits():
     for fill in (lax.full((2,), 1.0), V):
         with pytest.raises(ShapeError, match=r"\[full_like\].*wanted one number"):
             lax.full_like(M, fill)
+
+
+@pytest.mark.parametrize(
+    ("value", "padding", "kind"),
+    [
+        (np.zeros(2), [(0, 0, 0)], ShapeError),
+        (0.0, [(0, 0, 0), (0, 0, 0)], ArgumentValueError),
+        (0.0, [(0, 1, 0), (0, 1, 0)], ArgumentValueError),
+        (0.0, [(0, 1, -1)], ArgumentValueError),
+        (0.0, [(-3, 0, 0)], ShapeError),
+        (0.0, [(-4, 0, 1)], ShapeError),
+    ],
+)
+def test_padding_that_does_not_fit(value, padding, kind):
+    """Refused also where it would change nothing."""
+    for pad in (lax.pad, fxad.jit(lax.pad, static_argnums=2)):
+        with pytest.raises(kind, match=r"\[pad\] got"):
+            pad(np.zeros(2), value, tuple(padding))

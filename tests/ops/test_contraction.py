@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 import fxad.ops.contraction as ops
+from fxad.compiler.jit import jit
+from fxad.control.checkpoint import checkpoint
 from fxad.core.aval import aval_of
 from fxad.errors import ArgumentValueError, ShapeError
+from fxad.transforms.derivatives import hessian
 from fxad.transforms.linearize import grad, vjp
 from fxad.transforms.vmap import vmap
 from tests.ops.checks import check_op, check_vmap
@@ -259,3 +262,18 @@ def test_cost_counts_multiplications_and_additions():
         dimension_numbers=(((1,), (0,)), ((), ())), precision=None, preferred_element_type=None
     )
     assert ops.dot_general_p.cost(avals, params) == (48.0, 8.0 * (6 + 12 + 8))
+
+
+@pytest.mark.parametrize(
+    "square",
+    [
+        lambda x: ops.dot_general(x, x, (((), ()), ((), ()))),
+        lambda x: ops.dot(x, x),
+        lambda x: ops.tensordot(x, x, 0),
+    ],
+)
+def test_products_of_python_numbers_in_second_derivatives(square):
+    """A Python number within several transforms is a number of NumPy's to a product."""
+    assert hessian(square)(3.0) == 2
+    assert jit(hessian(square))(3.0) == 2
+    assert hessian(checkpoint(square))(3.0) == 2

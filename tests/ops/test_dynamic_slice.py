@@ -6,7 +6,7 @@ import pytest
 import fxad.ops.dynamic_slice as ops
 from fxad.core.aval import aval_of
 from fxad.core.staging import stage
-from fxad.errors import ArgumentValueError, DtypeError, ShapeError
+from fxad.errors import DtypeError, ShapeError
 from fxad.transforms.linearize import vjp
 from fxad.transforms.vmap import vmap
 from tests.ops.checks import check_op, check_vmap
@@ -99,5 +99,7 @@ def test_errors():
         ops.dynamic_slice(x, (0,), (1, 1))
     with pytest.raises(DtypeError, match=r"\[dynamic_update_slice\] got float32\[1,1\]"):
         ops.dynamic_update_slice(x, np.ones((1, 1), np.float32), (0, 0))
-    with pytest.raises(ArgumentValueError, match=r"start float64\[\], wanted an integer"):
+    with pytest.raises(DtypeError, match=r"start float64\[\], wanted an integer"):
         ops.dynamic_slice(x, (0.0, 0), (1, 1))
+    with pytest.raises(ShapeError, match=r"start int64\[2\], wanted an integer"):
+        ops.dynamic_slice(x, (np.array([1, 2]), 0), (1, 1))
