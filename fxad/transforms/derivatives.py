@@ -12,7 +12,7 @@ import fxad.tree as tree
 from fxad.core.aval import Shape, ShapedArray
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, DtypeError
-from fxad.ops.base import reduce_sum, reshape, shape_of
+from fxad.ops.base import put_beside, reduce_sum, reshape, shape_of
 from fxad.ops.elementwise import mul
 from fxad.transforms.common import (
     check_callable,
@@ -160,7 +160,8 @@ def _jacobian(
 
 def _columns(run: Linearized) -> list[list[Any]]:
     """The blocks, by output and input, from a batch of tangents."""
-    columns = vmap(lambda *tangents: run.push(tangents), out_axes=-1)(*_basis(run.in_avals))
+    basis = _basis(run.primals, run.in_avals)
+    columns = vmap(lambda *tangents: run.push(tangents), out_axes=-1)(*basis)
     return [
         _split(c, run.in_avals, len(aval.shape), aval.shape, ())
         for c, aval in zip(columns, run.out_avals, strict=True)
@@ -169,7 +170,7 @@ def _columns(run: Linearized) -> list[list[Any]]:
 
 def _rows(run: Linearized) -> list[list[Any]]:
     """The blocks, by output and input, from a batch of cotangents."""
-    rows = vmap(lambda *cts: run.pull(cts))(*_basis(run.out_avals))
+    rows = vmap(lambda *cts: run.pull(cts))(*_basis(run.outs, run.out_avals))
     by_input = [
         _split(r, run.out_avals, 0, (), aval.shape)
         for r, aval in zip(rows, run.in_avals, strict=True)
@@ -320,12 +321,12 @@ def _check_dtype(
     )
 
 
-def _basis(avals: Sequence[ShapedArray]) -> list[Any]:
+def _basis(arrays: Sequence[Any], avals: Sequence[ShapedArray]) -> list[Any]:
     """The unit vectors of some arrays together, stacked along a new leading axis of each."""
     total, start, blocks = sum(a.size for a in avals), 0, []
-    for aval in avals:
+    for x, aval in zip(arrays, avals, strict=True):
         block = np.eye(total, aval.size, -start, dtype=aval.dtype)
-        blocks.append(block.reshape((total, *aval.shape)))
+        blocks.append(put_beside(block.reshape((total, *aval.shape)), x))
         start += aval.size
     return blocks
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import numpy as np
-
 import fxad.tree as tree
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, float0, tangent_aval
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.trace import current_trace, within
-from fxad.ops.base import broadcast_to, convert, number_like
+from fxad.ops.base import convert, zeros_beside
 from fxad.transforms.common import check_like, check_structure, flatten_inputs, own
 from fxad.transforms.nodes import backward
 from fxad.transforms.tape import TapeTrace
@@ -98,16 +96,9 @@ def _fill(
     given = iter(values)
     full = [next(given) if is_live else None for is_live in live]
     return [
-        _zeros(tangent_aval(a), beside) if v is None else v
+        zeros_beside(tangent_aval(a), beside) if v is None else v
         for v, a in zip(full, avals, strict=True)
     ]
-
-
-def _zeros(aval: ShapedArray, beside: Sequence[Any]) -> Any:
-    home = next((x for x in beside if x is not None), None)
-    if aval.dtype == float0 or home is None:
-        return np.zeros(aval.shape, aval.dtype)
-    return convert(broadcast_to(number_like(home, 0), aval.shape), aval.dtype)
 
 
 class _LinearFunction:

@@ -14,7 +14,7 @@ from fxad.core.aval import ShapedArray, aval_of, float0, tangent_aval
 from fxad.core.source import error
 from fxad.core.trace import current_trace, within
 from fxad.errors import DtypeError, InputMutatedError, NonScalarOutputError
-from fxad.ops.base import number_like, shape_of
+from fxad.ops.base import number_like, shape_of, zeros_beside
 from fxad.transforms.common import (
     check_callable,
     check_structure,
@@ -252,7 +252,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
             for c, a in zip(tree.leaves(ct), out_avals, strict=True)
         ]
         results = backward(nodes, cts, [x.node for x in inputs])
-        full = [np.zeros(a.shape, a.dtype) if r is None else r
+        full = [zeros_beside(a, cts) if r is None else r
                 for r, a in zip(results, avals, strict=True)]
         return tree.unflatten(structure, own(full, cts))
 

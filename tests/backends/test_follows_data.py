@@ -128,3 +128,38 @@ def test_numbers_become_arrays_where_the_others_are():
     for function in (fxad.jit(f), fxad.grad(lambda *args: fxad.jit(f)(*args).sum())):
         assert_there(function(x, 3.0))
     assert fake.get(fxad.jit(f)(x, 3.0)).tolist() == [6.5, 5.5]
+
+
+@fxad.custom_vjp
+def _square_and_triple(x: Any) -> Any:
+    return x * x, 3.0 * x
+
+
+def _pull_both(x: Any, cts: Any) -> Any:
+    return (cts[0] * x * 2.0 + cts[1] * 3.0,)
+
+
+_square_and_triple.defvjp(lambda x: (_square_and_triple(x), x), _pull_both)
+
+TRANSFORMED: dict[str, Callable[[Any], Any]] = {
+    "jacfwd of the identity": fxad.jacfwd(lambda x: x),
+    "jacrev of the identity": fxad.jacrev(lambda x: x),
+    "jacrev of a constant": fxad.jacrev(lambda x: x * 0.0 + away(np.ones(3))),
+    "hessian": fxad.hessian(lambda x: fnp.sum(x**3)),
+    "hvp of a linear function": lambda x: fxad.hvp(fnp.sum, x, x),
+    "linear_transpose where nothing is read": lambda x: fxad.linear_transpose(
+        lambda x, y: 2.0 * x, x, x
+    )(x),
+    "gradient by what is not read": fxad.grad(lambda x: fnp.sum(away(np.ones(2)))),
+    "custom_vjp with a zero cotangent": fxad.grad(lambda x: fnp.sum(_square_and_triple(x)[0])),
+    "forward mode through custom_vjp": lambda x: fxad.jvp(_square_and_triple, (x,), (x,)),
+    "checkpoint": fxad.grad(lambda x: fnp.sum(fxad.checkpoint(fnp.sin)(x))),
+    "vmap": fxad.vmap(fxad.grad(lambda x: x * x)),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_zeros_and_unit_vectors_of_transformations_are_there_too(name):
+    x = away(np.array([1.0, 2.0, 3.0]))
+    with fxad.config.override(strict_devices=True):
+        assert_there(TRANSFORMED[name](x))
