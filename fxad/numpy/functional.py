@@ -12,10 +12,10 @@ import numpy as np
 import fxad.dlpack as dlpack
 import fxad.tree as tree
 from fxad.backends.registry import default_xp
-from fxad.core.aval import broadcast_shapes
+from fxad.core.aval import Shape, broadcast_shapes
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, ShapeError
-from fxad.numpy.nested import operand
+from fxad.numpy.nested import NESTED, operand
 from fxad.ops.base import convert, normalize_axis, reshape, shape_of
 from fxad.ops.shape import expand_dims
 from fxad.transforms.vmap import vmap
@@ -110,16 +110,17 @@ def vectorize(
     Args:
       pyfunc: a function of numbers, or of arrays as the signature says.
       otypes: the dtypes of the results, as a list, or as a text of their characters.
-      excluded: positions (names) of arguments that are handed over as they are.
+      excluded: positions (names) of arguments that are handed over as they are; so is None.
       signature: the dimensions of arguments and results, such as ``"(n,k),(k)->(n)"``; None:
-        numbers to numbers.
+        numbers to numbers. Beside one, named arguments are handed over as they are.
 
     Returns:
       A function whose arguments have further axes in front, which broadcast.
 
     Raises:
-      ArgumentValueError: the signature is malformed, or does not fit the number of arguments.
-      ShapeError: dimensions of one name differ.
+      ArgumentValueError: the signature is malformed, or does not fit the number of arguments or
+        of results; ``excluded`` holds something else than positions and names.
+      ShapeError: dimensions of one name differ, or a result has others than the signature says.
 
     Example:
       >>> import fxad.numpy as fnp
@@ -127,47 +128,75 @@ def vectorize(
       >>> dot(fnp.ones((2, 3)), fnp.ones(3)).tolist()
       [3.0, 3.0]
     """
-    if signature is not None and not _SIGNATURE.fullmatch(signature):
-        raise error(
-            ArgumentValueError,
-            "vectorize",
-            f"got signature={signature!r}, wanted the form '(n,k),(k)->(n)'",
-        )
+    inputs, outputs = _parsed(signature)
+    for place in excluded:
+        if not isinstance(place, str) and (type(place) is not int or place < 0):
+            raise error(
+                ArgumentValueError,
+                "vectorize",
+                f"got {place!r} in excluded, wanted positions from 0 on and names",
+            )
 
     @functools.wraps(pyfunc)
     def vectorized(*args: Any, **kwargs: Any) -> Any:
-        positions = [i for i in range(len(args)) if i not in excluded]
-        arrays = [operand(args[i]) for i in positions]
-        cores = _cores(signature, arrays)
-        shapes = [tuple(shape_of(x)) for x in arrays]
-        leads = [shape[: len(shape) - n] for shape, n in zip(shapes, cores, strict=True)]
+        given: dict[int | str, Any] = dict(enumerate(args))
+        given.update(kwargs)
+        places = [
+            place
+            for place, x in given.items()
+            if place not in excluded and (type(place) is int or (inputs is None and _has_axes(x)))
+        ]
+        cores = _cores(signature, inputs, [given[place] for place in places])
+        places = [place for place in places if given[place] is not None]
+        arrays = [operand(given[place]) for place in places]
+        sizes = _sizes(signature, cores, [shape_of(x) for x in arrays])
+        leads = [
+            tuple(shape_of(x)[: len(shape_of(x)) - len(own)])
+            for x, own in zip(arrays, cores, strict=True)
+        ]
         lead = broadcast_shapes("vectorize", leads) if leads else ()
 
         def call(*values: Any) -> Any:
-            full = list(args)
-            for i, x in zip(positions, values, strict=True):
-                full[i] = x
-            return pyfunc(*full, **kwargs)
+            full = {**given, **dict(zip(places, values, strict=True))}
+            named = {name: full[name] for name in kwargs}
+            out = pyfunc(*(full[i] for i in range(len(args))), **named)
+            return _checked(out, signature, outputs, sizes)
 
-        # Inside out: each axis in front is mapped over for the arguments that have it.
-        for depth in range(len(lead)):
-            axes = tuple(0 if len(own) > depth and own[-1 - depth] != 1 else None for own in leads)
-            if any(a is not None for a in axes):
-                call = vmap(call, in_axes=axes)
-            else:
-                call = _with_axis(call)
-        squeezed = [
-            reshape(x, [n for n in own if n != 1] + list(shape_of(x)[len(own) :]))
-            for x, own in zip(arrays, leads, strict=True)
-        ]
-        out = call(*squeezed)
-        if otypes is None:
-            return out
-        outs = out if isinstance(out, tuple) else (out,)
-        outs = tuple(convert(y, np.dtype(d)) for y, d in zip(outs, otypes, strict=True))
-        return outs if isinstance(out, tuple) else outs[0]
+        return _cast(_over(leads, lead, call)(*arrays), otypes)
 
     return vectorized
+
+
+def _has_axes(x: Any) -> bool:
+    return type(x) in NESTED or bool(getattr(x, "ndim", 0))
+
+
+def _over(leads: Sequence[Shape], lead: Shape, call: Callable[..., Any]) -> Callable[..., Any]:
+    """A call on examples as one on arrays with axes in front, which broadcast to ``lead``."""
+    # Inside out: each axis in front is mapped over for the arguments that have it.
+    for depth in range(len(lead)):
+        axes = tuple(0 if len(own) > depth and own[-1 - depth] != 1 else None for own in leads)
+        mapped = any(a is not None for a in axes)
+        call = vmap(call, in_axes=axes) if mapped else _with_axis(call)
+
+    def squeezed(*arrays: Any) -> Any:
+        return call(
+            *(
+                reshape(x, [n for n in own if n != 1] + list(shape_of(x)[len(own) :]))
+                for x, own in zip(arrays, leads, strict=True)
+            )
+        )
+
+    return squeezed
+
+
+def _cast(out: Any, otypes: Any) -> Any:
+    """Results in given dtypes."""
+    if otypes is None:
+        return out
+    outs = out if isinstance(out, tuple) else (out,)
+    outs = tuple(convert(y, np.dtype(d)) for y, d in zip(outs, otypes, strict=True))
+    return outs if isinstance(out, tuple) else outs[0]
 
 
 def _with_axis(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -175,34 +204,80 @@ def _with_axis(call: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args: tree.map(lambda y: expand_dims(operand(y), 0), call(*args))
 
 
-def _cores(signature: str | None, arrays: Sequence[Any]) -> list[int]:
-    """How many of the last axes of each argument belong to the function."""
+#: The names of the dimensions of each argument or result of a signature.
+Cores = list[tuple[str, ...]]
+
+
+def _parsed(signature: str | None) -> tuple[Cores | None, Cores | None]:
+    """The dimensions of arguments and of results; None without a signature."""
     if signature is None:
-        return [0] * len(arrays)
-    inputs = re.findall(_CORE, signature.split("->")[0])
-    if len(inputs) != len(arrays):
+        return None, None
+    if not _SIGNATURE.fullmatch(signature):
         raise error(
             ArgumentValueError,
             "vectorize",
-            f"got {len(arrays)} arguments for the signature {signature!r}, wanted {len(inputs)}",
+            f"got signature={signature!r}, wanted the form '(n,k),(k)->(n)'",
         )
+    inputs, outputs = (
+        [tuple(re.findall(r"\w+", core)) for core in re.findall(_CORE, side)]
+        for side in signature.split("->")
+    )
+    return inputs, outputs
+
+
+def _cores(signature: str | None, inputs: Cores | None, values: Sequence[Any]) -> Cores:
+    """The dimensions that the function takes of each argument that is not None."""
+    if inputs is None:
+        return [() for x in values if x is not None]
+    fits = len(inputs) == len(values)
+    if not fits or any(x is None and own for x, own in zip(values, inputs, strict=True)):
+        without = sum(x is None for x in values)
+        raise error(
+            ArgumentValueError,
+            "vectorize",
+            f"got {len(values)} arguments, {without} of them None, for the signature "
+            f"{signature!r}, wanted {len(inputs)}, and None for numbers alone",
+        )
+    return [own for x, own in zip(values, inputs, strict=True) if x is not None]
+
+
+def _sizes(signature: str | None, cores: Cores, shapes: Sequence[Sequence[int]]) -> dict[str, int]:
+    """The length of each dimension of a signature, by the last axes of the arguments."""
     sizes: dict[str, int] = {}
-    counts = []
-    for names, x in zip((re.findall(r"\w+", core) for core in inputs), arrays, strict=True):
-        shape = shape_of(x)
-        own = shape[len(shape) - len(names) :] if names else ()
-        fits = len(shape) >= len(names) and all(
-            sizes.setdefault(name, n) == n for name, n in zip(names, own, strict=True)
+    for names, shape in zip(cores, shapes, strict=True):
+        _fit(signature, names, shape[len(shape) - len(names) :], sizes)
+    return sizes
+
+
+def _fit(
+    signature: str | None, names: Sequence[str], shape: Sequence[int], sizes: dict[str, int]
+) -> None:
+    """Adds the lengths of one argument or result to those known, which they must not contradict."""
+    if len(shape) != len(names) or any(
+        sizes.setdefault(name, n) != n for name, n in zip(names, shape, strict=True)
+    ):
+        wanted = f"({','.join(names)}) of the signature {signature!r}" if signature else "a number"
+        known = f", where {sizes} are known" if sizes else ""
+        raise error(ShapeError, "vectorize", f"got {tuple(shape)} for {wanted}{known}")
+
+
+def _checked(out: Any, signature: str | None, outputs: Cores | None, sizes: dict[str, int]) -> Any:
+    """What the function returned, if it has the form that the signature says."""
+    if outputs is None:
+        for y in tree.leaves(out):
+            _fit(None, (), shape_of(y), {})
+        return out
+    outs = tuple(map(operand, out if isinstance(out, tuple) else (out,)))
+    if len(outs) != len(outputs):
+        raise error(
+            ArgumentValueError,
+            "vectorize",
+            f"got {len(outs)} results for the signature {signature!r}, wanted {len(outputs)}",
         )
-        if not fits:
-            raise error(
-                ShapeError,
-                "vectorize",
-                f"got {shape} for ({','.join(names)}) of the signature {signature!r}, where "
-                f"{sizes} are known",
-            )
-        counts.append(len(names))
-    return counts
+    known = dict(sizes)
+    for y, names in zip(outs, outputs, strict=True):
+        _fit(signature, names, shape_of(y), known)
+    return outs if isinstance(out, tuple) else outs[0]
 
 
 def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, **kwargs: Any) -> Any:

@@ -173,6 +173,12 @@ SAMPLES: dict[str, list[Call]] = {
         call(lambda x: 2 * x, V, otypes="f"),
         call(lambda a, b: np.outer(a, b), V, U, signature="(n),(m)->(n,m)"),
         wrong(lambda a, b: a @ b, M, U, signature="(n),(n)->()"),
+        call(lambda x, y: x - y, M, y=V), call(lambda x, y: x - y, y=M, x=V),
+        call(lambda x, y: (x * y.sum(), x - y), M, V, signature="(),(n)->(),(n)"),
+        wrong(lambda x: (x, x), V, signature="(n)->(n)"),
+        wrong(lambda x: x, V, signature="(n)->()"), wrong(lambda x: x, V, signature="()->(n)"),
+        wrong(lambda x: x[:2], V, signature="(n)->(n)"),
+        wrong(lambda x, y: x + y, V, W, signature="(n),(n)->(n),(n)"),
     ],
     "fromfunction": [
         call(lambda i, j: i + j, (2, 3)), call(lambda i, j: i == j, (2, 2), dtype=int),
