@@ -6,6 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+import fxad.tree as tree
 from fxad.core.aval import describe, is_value
 from fxad.core.source import error
 from fxad.core.trace import Tracer
@@ -15,11 +16,17 @@ from fxad.numpy.dispatch import TABLE
 from fxad.numpy.methods import METHODS
 from fxad.numpy.operators import OPERATORS
 from fxad.numpy.ufunc_methods import method_of
+from fxad.transforms.vmap import SharedTracer
 
 
 def _answers_itself(x: Any) -> bool:
     """Whether an operand is a container, of xarray say, that takes ufuncs to what is in it."""
     return not is_value(x) and hasattr(type(x), "__array_ufunc__")
+
+
+def _of_numbers(arguments: Any) -> Any:
+    """Arguments with the arrays that all examples of a batch share as they are."""
+    return tree.map(lambda x: x.value if type(x) is SharedTracer else x, arguments)
 
 
 def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -28,6 +35,8 @@ def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
         return NotImplemented
     implementation = TABLE.get(ufunc)
     if implementation is None:
+        if any(type(x) is SharedTracer for x in inputs):
+            return getattr(ufunc, method)(*_of_numbers(inputs), **_of_numbers(kwargs))
         raise error(
             ArgumentTypeError,
             ufunc.__name__,
@@ -45,6 +54,8 @@ def _array_function(
     """NumPy's other functions."""
     implementation = TABLE.get(function)
     if implementation is None:
+        if any(type(x) is SharedTracer for x in tree.leaves((args, kwargs))):
+            return function(*_of_numbers(args), **_of_numbers(kwargs))
         name = f"{function.__module__}.{function.__name__}"
         raise error(
             ArgumentTypeError,

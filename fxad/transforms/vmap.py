@@ -10,7 +10,7 @@ import numpy as np
 
 import fxad.tree as tree
 import fxad.tree_util as tree_util
-from fxad.core.aval import ShapedArray, aval_of, is_value
+from fxad.core.aval import ShapedArray, aval_of, is_array, is_value
 from fxad.core.jaxpr import ClosedJaxpr, axis_names, sub_jaxprs
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
@@ -54,7 +54,34 @@ class BatchTracer(Tracer):
         return self.value
 
 
+class SharedTracer(Tracer):
+    """An array that all examples share; a tracer so that it can be indexed by what differs."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, trace: BatchTrace, value: Any) -> None:
+        self._trace, self.value = trace, value
+
+    @property
+    def aval(self) -> ShapedArray:
+        """The array's shape and dtype."""
+        return aval_of(self.value)
+
+    def concrete(self) -> Any:
+        """The array."""
+        return self.value
+
+    def below(self) -> Any:
+        """The array."""
+        return self.value
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        # No derivative and no example is lost: the numbers are all there is.
+        return np.asarray(self.value, *args, **kwargs)
+
+
 register_tracer(BatchTracer)
+register_tracer(SharedTracer)
 
 
 class AxisSize(int):
@@ -84,31 +111,58 @@ class BatchTrace(Trace):
         """Interprets one application of a primitive."""
         values, dims = list(args), cast(list[int | None], [None] * len(args))
         active = primitive.collective and self.size.name in params["axis_name"]
+        shared = False
         for i, a in enumerate(args):
-            if type(a) is BatchTracer and a._trace is self:
+            kind = type(a)
+            if kind is BatchTracer and a._trace is self:
                 values[i], dims[i] = a.value, a.dim
                 active = True
-        parent: Any = self.parent
+            elif kind is SharedTracer and a._trace is self:
+                values[i] = a.value
+                shared = True
         if not active:
-            if primitive.stage is None:
-                return parent.process(primitive, args, params)
-            if not any(self.size.name in axis_names(jaxpr) for jaxpr in sub_jaxprs(params)):
-                try:
-                    return parent.process(primitive, args, params)
-                except (UnexpectedTracerError, AxisNameError):
-                    # A Python function that closes over batched values, or names the axis.
-                    pass
+            out = self._once_for_all(primitive, tuple(values), params)
+            if out is not None:
+                if not shared:
+                    return out
+                return list(map(self.share, out)) if primitive.multiple_results else self.share(out)
+        parent: Any = self.parent
         out, dim = under(parent, primitive.batch, self.size, values, dims, **params)
         if not primitive.multiple_results:
-            return out if dim is None else BatchTracer(self, out, dim)
-        return [
-            y if d is None else BatchTracer(self, y, d) for y, d in zip(out, dim, strict=True)
-        ]
+            return self._join(out, dim)
+        return [self._join(y, d) for y, d in zip(out, dim, strict=True)]
+
+    def _once_for_all(
+        self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]
+    ) -> Any:
+        """The result that all examples share; None if they do not, as a function makes them."""
+        parent: Any = self.parent
+        if primitive.stage is None:
+            return parent.process(primitive, args, params)
+        if any(self.size.name in axis_names(jaxpr) for jaxpr in sub_jaxprs(params)):
+            return None
+        try:
+            return parent.process(primitive, args, params)
+        except (UnexpectedTracerError, AxisNameError):
+            # A Python function that closes over batched values, or names the axis.
+            return None
+
+    def _join(self, value: Any, dim: int | None) -> Any:
+        return self.share(value) if dim is None else BatchTracer(self, value, dim)
+
+    def share(self, value: Any) -> Any:
+        """An array that is no tracer yet as one; anything else as it is."""
+        if isinstance(value, np.generic | Tracer) or not is_array(value):
+            return value
+        return SharedTracer(self, value) if value.shape and value.dtype.kind in "biufc" else value
 
     def split(self, value: Any) -> tuple[Any, int | None]:
         """The whole batch of a result and its batch axis; None for one that is the same for all."""
-        if type(value) is BatchTracer and value._trace is self:
+        kind = type(value)
+        if kind is BatchTracer and value._trace is self:
             return value.value, value.dim
+        if kind is SharedTracer and value._trace is self:
+            return value.value, None
         return value, None
 
 
@@ -223,7 +277,8 @@ def vmap(
       in_axes: the axis of each positional argument to map over: an integer (negative counts from
         the end), None for an argument that every example shares, or a tuple or list with an entry
         for each argument, each of them a pytree prefix of its argument. Under None an argument
-        may be anything. Keyword arguments are mapped over axis 0.
+        may be anything; arrays come as tracers of known value. Keyword arguments are mapped over
+        axis 0.
       out_axes: where the batch axis stands in the outputs: an integer, None for outputs that are
         the same for every example, or a pytree prefix of the output.
       axis_name: a name for the axis, for collectives such as ``lax.psum``.
@@ -262,7 +317,8 @@ def vmap(
         size = _batch_size(leaves, dims, axis_size, (args, kwargs))
         trace = BatchTrace(current_trace(), size, axis_name)
         tracers = [
-            x if d is None else BatchTracer(trace, x, d) for x, d in zip(leaves, dims, strict=True)
+            trace.share(x) if d is None else BatchTracer(trace, x, d)
+            for x, d in zip(leaves, dims, strict=True)
         ]
 
         def body() -> tuple[list[Any], Any]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import special
 
 import fxad
 from fxad import lax
@@ -12,6 +13,7 @@ from fxad.errors import (
     FxadError,
     ShapeError,
     StructureError,
+    TracerAssignmentError,
 )
 
 MATRIX, CUBE = np.arange(6.0).reshape(2, 3), np.arange(24.0).reshape(2, 3, 4)
@@ -40,6 +42,52 @@ def test_an_argument_that_every_example_shares():
     f = fxad.vmap(lambda x, y: x * y, in_axes=(None, 0))
     np.testing.assert_array_equal(f(2.0, np.arange(3.0)), [0.0, 2.0, 4.0])
     np.testing.assert_array_equal(f(MATRIX[0], MATRIX), MATRIX[0] * MATRIX)
+
+
+TABLE, INDICES = np.arange(6.0).reshape(3, 2), np.array([2, 0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("f", "wanted"),
+    [
+        (lambda t, i: t[i], TABLE[INDICES]),
+        (lambda t, i: t.T[:, i], TABLE[INDICES]),
+        (lambda t, i: (2.0 * t)[i, 1:], 2.0 * TABLE[INDICES, 1:]),
+        (lambda t, i: np.where(t > 1.0, t, 0.0)[i, 0], TABLE[INDICES, 0]),
+        (lambda t, i: t[t[:, 0] > 1.0][i - 2], TABLE[1:][INDICES - 2]),
+        (lambda t, i: t.at[i].set(7.0).sum(1), np.where(np.eye(3)[INDICES], 14.0, TABLE.sum(1))),
+        (lambda t, i: lax.psum(t, "n")[i], 4.0 * TABLE[INDICES]),
+        (lambda t, i: fxad.jit(lambda i: t[i])(i), TABLE[INDICES]),
+        (lambda t, i: fxad.jit(lambda t: 2.0 * t)(t)[i], 2.0 * TABLE[INDICES]),
+        (lambda t, i: fxad.checkpoint(lambda t: t * t)(t)[i], TABLE[INDICES] ** 2),
+        (lambda t, i: fxad.vmap(lambda row: row[i % 2])(t), TABLE[:, INDICES % 2].T),
+        (lambda t, i: fxad.vmap(lambda j: t[i, j])(np.arange(2)), TABLE[INDICES]),
+        (lambda t, i: fxad.grad(lambda t: (t[i] ** 2).sum())(t).sum(0), 2.0 * TABLE[INDICES]),
+        (lambda t, i: fxad.jvp(lambda t: t[i] ** 2, (t,), (t,))[1], 2.0 * TABLE[INDICES] ** 2),
+    ],
+)
+def test_what_every_example_shares_is_indexed_by_what_differs(f, wanted):
+    out = fxad.vmap(f, in_axes=(None, 0), axis_name="n")(TABLE, INDICES)
+    np.testing.assert_array_equal(out, wanted)
+
+
+def test_what_every_example_shares_is_known():
+    def f(table, x):
+        assert table.any() and table[0, 1] == 1.0 and float(table.sum()) == 15.0
+        assert np.asarray(table).tolist() == table.tolist() == MATRIX.tolist()
+        assert isinstance(np.array(table, np.float32), np.ndarray)
+        # Functions that fxad has no rule for get the numbers.
+        np.testing.assert_array_equal(np.i0(table), np.i0(MATRIX))
+        np.testing.assert_array_equal(special.gamma(1.0 + table), special.gamma(1.0 + MATRIX))
+        return x * len(table)
+
+    np.testing.assert_array_equal(fxad.vmap(f, (None, 0))(MATRIX, np.ones(2)), [2.0, 2.0])
+    table = MATRIX.copy()
+    with pytest.raises(TracerAssignmentError):
+        fxad.vmap(lambda table, x: table.__setitem__(0, 5.0), (None, 0))(table, np.ones(2))
+    out = fxad.vmap(lambda table, x: (table, 2.0 * table), (None, 0), None)(table, np.ones(2))
+    np.testing.assert_array_equal(out, [MATRIX, 2.0 * MATRIX])
+    assert not np.shares_memory(out[0], table)
 
 
 def test_axes_as_pytrees_and_their_prefixes():
