@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from fxad.backends import device_get
 from fxad.core.aval import Shape
 from fxad.core.source import error
-from fxad.core.trace import EVAL, Tracer, under
-from fxad.errors import ConcretizationTypeError, ShapeError
+from fxad.errors import ShapeError
 from fxad.lax.windows import (
     GatherDimensionNumbers,
     GatherScatterMode,
@@ -23,10 +22,10 @@ from fxad.lax.windows import (
     indices_shape,
     layout_of,
 )
-from fxad.ops.base import convert, dtype_of, reshape, shape_of, transpose
-from fxad.ops.elementwise import neg, select
+from fxad.ops.at import apply_often
+from fxad.ops.base import dtype_of, reshape, shape_of, transpose
+from fxad.ops.elementwise import neg
 from fxad.ops.indexing import default_fill, gather_p
-from fxad.ops.logic import gt
 from fxad.ops.scatter import as_updates, scatter_p
 
 # Gather ------------------------------------------------------------------------------------------
@@ -256,8 +255,8 @@ def scatter_apply(
 
     Args:
       operand: the array; it stays as it is.
-      scatter_indices: integers ``(..., k)``, known where windows may overlap: with
-        ``unique_indices`` they need not be.
+      scatter_indices: integers ``(..., k)``; under ``jit`` and ``vmap`` at most 32 of them, or
+        with ``unique_indices``.
       func: a function of one element, here of an array of them.
       dimension_numbers: which axes belong together.
       update_shape: the shape that updates would have.
@@ -270,7 +269,7 @@ def scatter_apply(
 
     Raises:
       ShapeError: the dimension numbers and the shapes do not fit together.
-      ConcretizationTypeError: the indices are not known and may name an element twice.
+      ConcretizationTypeError: many indices are not known and may name an element twice.
 
     Example:
       >>> import numpy as np
@@ -280,27 +279,7 @@ def scatter_apply(
       >>> lax.scatter_apply(x, places, np.square, elements, update_shape=(3,)).tolist()
       [1, 2, 81]
     """
-
-    def count(indices: Any) -> Any:
-        zeros, ones = np.zeros(shape_of(operand), np.int64), np.ones(tuple(update_shape), np.int64)
-        return scatter_add(zeros, indices, ones, dimension_numbers, mode=mode)
-
-    times = 1
-    if not unique_indices:
-        known = (
-            scatter_indices.concrete() if isinstance(scatter_indices, Tracer) else scatter_indices
-        )
-        if known is None:
-            raise error(
-                ConcretizationTypeError,
-                "scatter_apply",
-                f"got indices {scatter_indices.aval.long_name()} that are not known while tracing, "
-                "wanted known ones: how often windows overlap says how often to apply",
-                "Pass unique_indices=True if they do not.",
-            )
-        times = int(np.max(device_get(under(EVAL, count, known)), initial=0))
-    counts = count(scatter_indices)
-    for k in range(times):
-        applied = convert(func(operand), dtype_of(operand))
-        operand = select(gt(counts, k), applied, operand)
-    return operand
+    most = 1 if unique_indices else math.prod(shape_of(scatter_indices)[:-1])
+    zeros, ones = np.zeros(shape_of(operand), np.int64), np.ones(tuple(update_shape), np.int64)
+    counts = scatter_add(zeros, scatter_indices, ones, dimension_numbers, mode=mode)
+    return apply_often("scatter_apply", func, operand, counts, most)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import numpy as np
+
+from fxad.backends import device_get
+from fxad.core.aval import aval_of
 from fxad.core.source import error
-from fxad.errors import TracerAssignmentError
-from fxad.ops.base import shape_of
-from fxad.ops.elementwise import add, div, neg, pow
-from fxad.ops.indexing import get, zeros_beside
+from fxad.core.trace import Tracer
+from fxad.errors import ConcretizationTypeError, TracerAssignmentError
+from fxad.ops.base import convert, dtype_of, shape_of
+from fxad.ops.elementwise import add, div, neg, pow, select
+from fxad.ops.indexing import get, parse_with_mode, zeros_beside
+from fxad.ops.logic import gt
 from fxad.ops.scatter import scatter
 
 
@@ -91,10 +97,28 @@ class IndexUpdateRef:
         """The array with the greater of the part and the values."""
         return self._scatter(values, "max", **options)
 
-    def apply(self, function: Callable[[Any], Any], **options: Any) -> Any:
-        """The array with a function applied to the part, once also where indices are equal."""
-        part = get(self.array, self.index, options.get("mode"), 0)
-        return self._scatter(function(part), "set", **options)
+    def apply(
+        self,
+        function: Callable[[Any], Any],
+        *,
+        mode: Any = None,
+        unique_indices: bool = False,
+        indices_are_sorted: bool = False,
+    ) -> Any:
+        """The array with a function applied to the part: once for each index, of equal ones too.
+
+        Under ``jit`` and ``vmap`` more than 32 indices need ``unique_indices=True``.
+        """
+        shape = shape_of(self.array)
+        part = get(self.array, self.index, mode, 0)
+        found, _ = parse_with_mode("at", shape, self.index, mode)
+        if found.unique or unique_indices:
+            out = function(part)
+        else:
+            counts = scatter(np.zeros(shape, np.int64), self.index, 1, "add", mode)
+            counts = get(counts, self.index, mode, 0)
+            out = apply_often("at", function, part, counts, aval_of(part).size)
+        return scatter(self.array, self.index, out, "set", mode, unique_indices)
 
     def _ones(self) -> Any:
         return add(zeros_beside(self.array, shape_of(self.array)), 1)
@@ -109,6 +133,29 @@ class IndexUpdateRef:
         indices_are_sorted: bool = False,
     ) -> Any:
         return scatter(self.array, self.index, values, combine, mode, unique_indices)
+
+
+#: How many applications are written out where values do not say how many it takes.
+_MOST_WRITTEN_OUT = 32
+
+
+def apply_often(
+    operation: str, function: Callable[[Any], Any], x: Any, counts: Any, most: int
+) -> Any:
+    """A function applied to each element of ``x`` as often as its count says, ``most`` times."""
+    known = counts.concrete() if isinstance(counts, Tracer) else counts
+    if known is None and most > _MOST_WRITTEN_OUT:
+        raise error(
+            ConcretizationTypeError,
+            operation,
+            f"got {most} indices that are not known while tracing, wanted at most "
+            f"{_MOST_WRITTEN_OUT} or known ones: how many are equal says how often to apply",
+            "Pass unique_indices=True if none are.",
+        )
+    times = most if known is None else int(np.max(device_get(known), initial=0))
+    for k in range(times):
+        x = select(gt(counts, k), convert(function(x), dtype_of(x)), x)
+    return x
 
 
 def at(x: Any) -> IndexUpdateHelper:

@@ -220,19 +220,26 @@ def test_windows_of_a_number():
     )
 
 
-def test_overlaps_must_be_known_to_apply_a_function():
-    def apply(indices, unique):
+def test_overlaps_of_traced_windows_apply_a_function_again():
+    """Few are written out; many must be known, or promised not to overlap."""
+
+    def apply(indices, unique=False):
         numbers = lax.ScatterDimensionNumbers((), (0,), (0,))
+        shape = indices.shape[:-1]
         return lax.scatter_apply(
-            np.ones(3), indices, lax.neg, numbers, update_shape=(2,), unique_indices=unique
+            np.ones(3), indices, lambda x: x + 1, numbers, update_shape=shape, unique_indices=unique
         )
 
-    places = np.array([[0], [2]])
-    assert fxad.jit(lambda i: apply(i, True))(places).tolist() == [-1.0, 1.0, -1.0]
+    places = np.array([[0], [2], [0]])
+    for run in (apply, fxad.jit(apply), lambda i: fxad.vmap(apply)(np.stack([i, i]))[1]):
+        assert run(places).tolist() == [3.0, 1.0, 2.0]
+    many = np.zeros((33, 1), int)
+    assert apply(many).tolist() == [34.0, 1.0, 1.0]
+    assert fxad.jit(lambda i: apply(i, True))(places[1:]).tolist() == [2.0, 1.0, 2.0]
     with pytest.raises(
-        ConcretizationTypeError, match=r"(?s)\[scatter_apply\].*unique_indices=True"
+        ConcretizationTypeError, match=r"(?s)\[scatter_apply\] got 33 .*unique_indices=True"
     ):
-        fxad.jit(lambda i: apply(i, False))(places)
+        fxad.jit(apply)(many)
 
 
 def test_modes_are_named():

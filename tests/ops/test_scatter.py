@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fxad.ops.scatter as ops
+from fxad.compiler.jit import jit
 from fxad.core.aval import aval_of
 from fxad.core.staging import stage
 from fxad.errors import DtypeError, IndexingError, ShapeError, TracerAssignmentError
@@ -168,9 +169,15 @@ def test_every_method_of_at(rng):
     np.testing.assert_array_equal(at(x)[1].get(), x[1])
     np.testing.assert_array_equal(at(x)[9].get(mode="fill", fill_value=0), np.zeros(2))
     wanted = x.copy()
-    wanted[[0, 2]] = np.sin(x[[0, 2]])
-    np.testing.assert_allclose(at(x)[i].apply(sin), wanted)
-    check_op(lambda x: at(x)[i].apply(sin), (x,))
+    np.sin.at(wanted, i)  # twice where an index is named twice
+    apply = lambda x, i: at(x)[i].apply(sin)  # noqa: E731
+    np.testing.assert_allclose(apply(x, i), wanted)
+    check_op(lambda x: apply(x, i), (x,))
+    np.testing.assert_allclose(jit(apply)(x, i), wanted)
+    each = vmap(apply, (None, 0))(x, np.array([i, i[::-1]]))
+    np.testing.assert_allclose(each, [wanted, wanted])
+    once = at(x)[i].apply(sin, unique_indices=True)
+    np.testing.assert_allclose(once[[0, 2]], np.sin(x[[0, 2]]))
     np.testing.assert_array_equal(
         at(x)[i].set(v, unique_indices=False, indices_are_sorted=True), expected(x, i, v, "set")
     )
