@@ -68,15 +68,15 @@ class ConcretizationTypeError(FxadError, TypeError):
     """A value that is not known while a function is traced was needed as a Python value.
 
     Under ``jit``, ``vmap`` and in loop bodies a tracer stands for every value of its shape and
-    dtype, so ``if x > 0``, ``float(x)`` and ``range(n)`` have no answer. Use ``lax.cond``,
-    ``fnp.where`` or ``lax.fori_loop``, or mark the argument static (``static_argnums``).
+    dtype, so ``if x > 0``, ``float(x)`` and ``range(n)`` have no answer. Use ``fnp.where``, loop a
+    fixed number of times, or mark the argument static (``static_argnums``).
     """
 
 
 class TracerBoolConversionError(ConcretizationTypeError):
     """The truth value of an abstract tracer was asked for.
 
-    ``if x > 0:`` under ``jit``: use ``fnp.where`` or ``lax.cond``, or make ``x`` static.
+    ``if x > 0:`` under ``jit``: use ``fnp.where``, or make ``x`` static.
     """
 
 

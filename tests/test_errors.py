@@ -94,24 +94,24 @@ CASES = [
     # Values that are not known
     Case("if", lambda: fxad.jit(branches)(1.0), errors.TracerBoolConversionError, "bool",
          "bool[] whose value is not known under jit", "a concrete value",
-         "lax.cond to choose by value", line="if x > 0:"),
+         "Use fnp.where to choose by value", line="if x > 0:"),
     Case("if under vmap", lambda: fxad.vmap(branches)(X), errors.TracerBoolConversionError, "bool",
-         "bool[] whose value is not known under vmap", "a concrete value", "lax.cond",
+         "bool[] whose value is not known under vmap", "a concrete value", "in_axes=None of vmap.",
          line="if x > 0:"),
     Case("if under grad of jit", lambda: fxad.grad(fxad.jit(branches))(1.0),
          errors.TracerBoolConversionError, "bool", "not known under jit", "a concrete value",
-         "static_argnums.", line="if x > 0:"),
+         "static_argnums of jit", line="if x > 0:"),
     Case("if under checkpoint", lambda: fxad.grad(fxad.checkpoint(branches))(1.0),
          errors.TracerBoolConversionError, "bool", "not known under checkpoint",
-         "a concrete value", "static_argnums.", line="if x > 0:"),
+         "a concrete value", "static_argnums of jit and checkpoint", line="if x > 0:"),
     Case("float", lambda: fxad.jit(lambda x: float(x))(1.0), errors.ConcretizationTypeError,
          "float", "float64[] whose value is not known under jit", "a concrete value",
-         "static_argnums."),
+         "static_argnums of jit"),
     Case("int", lambda: fxad.jit(lambda x: int(x))(1), errors.ConcretizationTypeError,
          "int", "int64[] whose value is not known under jit", "a concrete value", ""),
     Case("range", lambda: fxad.jit(lambda n: sum(range(n)))(3),
          errors.TracerIntegerConversionError, "index", "int64[] whose value is not known",
-         "a concrete value", "lax.fori_loop"),
+         "a concrete value", "loop a fixed number of times"),
     Case("item", lambda: fxad.vmap(lambda x: x.item())(X), errors.ConcretizationTypeError,
          "item", "float64[] whose value is not known under vmap", "a concrete value", ""),
     Case("tolist", lambda: fxad.jit(lambda x: x.tolist())(X), errors.ConcretizationTypeError,
@@ -392,3 +392,19 @@ def test_mutation_is_noticed_by_linearize():
         x[0] = 5.0
         with pytest.raises(errors.InputMutatedError, match=r"\[linearize\].*changed in place"):
             pushforward(X)
+
+
+def test_the_ways_out_of_a_value_that_is_not_known():
+    """What the messages advise works: a static value, a shared one, a table that is an array."""
+    assert fxad.jit(branches, static_argnums=0)(-2.0) == branches(-2.0)
+    fixed = fxad.checkpoint(lambda x, n: x * sum(range(n)), static_argnums=1)
+    assert fxad.grad(fixed)(2.0, 4) == 6.0
+    shared = fxad.vmap(lambda x, n: x + branches(n) + sum(range(3)), in_axes=(0, None))
+    np.testing.assert_array_equal(shared(X, 2.0), X + branches(2.0) + 3)
+    table = np.arange(12.0).reshape(4, 3)
+    rows = np.array([2, 0, -1])
+    for transform in (fxad.vmap, fxad.jit, lambda f: fxad.jit(fxad.vmap(f))):
+        looked_up = transform(lambda i: fxad.numpy.at(table)[i].get())(rows)
+        np.testing.assert_array_equal(looked_up, table[rows])
+    slope = fxad.vmap(fxad.grad(lambda x, i: x * fxad.numpy.at(table)[i, 1].get()))(X, rows)
+    np.testing.assert_array_equal(slope, table[rows, 1])

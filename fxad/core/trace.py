@@ -192,8 +192,8 @@ class Tracer:
             operation,
             f"got a {self.aval.long_name()} whose value is not known under "
             f"{self._trace.transformation}{self.origin()}, wanted a concrete value",
-            "Use fnp.where or lax.cond to choose by value, lax.fori_loop or lax.while_loop to "
-            "loop, or mark the argument static with static_argnums.",
+            "Use fnp.where to choose by value, loop a fixed number of times, or pass the value as "
+            "it is: static_argnums of jit and checkpoint, in_axes=None of vmap.",
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
@@ -203,7 +203,7 @@ class Tracer:
             "asarray",
             f"got a tracer of {self.aval.long_name()} under {self._trace.transformation}"
             f"{self.origin()}, wanted the numbers of an array",
-            "Use the functions of fxad.numpy (fnp.array([...]) takes tracers, and fnp.take(a, i) "
+            "Use the functions of fxad.numpy (fnp.array([...]) takes tracers, fnp.at(a)[i].get() "
             "is a[i] for a traced i), or move the conversion out of the transformed function.",
         )
 
