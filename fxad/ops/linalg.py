@@ -23,6 +23,7 @@ from fxad.ops.base import (
     reshape,
     shape_of,
     transpose,
+    zeros_beside,
 )
 from fxad.ops.contraction import matmul
 from fxad.ops.decompositions import svdvals
@@ -331,7 +332,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
         rest = sub(b, matmul(a, x))
         residuals = reduce_sum(real(mul(conj(rest), rest)), (0,))
     else:
-        residuals = np.zeros(0, real_dtype(dtype_of(a)))
+        residuals = zeros_beside(ShapedArray((0,), real_dtype(dtype_of(a))), (a,))
     return reshape(x, (n,)) if vector else x, residuals, rank, s
 
 
