@@ -127,3 +127,16 @@ def test_nan_stays_where_it_is():
     x = np.array([1.0, np.nan, 2.0])
     gradient = fxad.grad(lambda x: np.sum(np.sin(x) * x))(x)
     np.testing.assert_array_equal(np.isnan(gradient), [False, True, False])
+
+
+@pytest.mark.parametrize("scale", [1e-23, 1.0, 1e25])
+def test_the_gradient_of_an_angle_at_any_distance(scale):
+    """The squares of the distance are no float32, the derivatives are."""
+    y, x = np.float32(3 * scale), np.float32(4 * scale)
+    gradients = fxad.grad(np.arctan2, (0, 1))(y, x)
+    np.testing.assert_allclose(gradients, [4 / 25 / scale, -3 / 25 / scale], rtol=1e-6)
+    assert {g.dtype for g in gradients} == {np.dtype(np.float32)}
+    z = np.complex64(complex(4, 3) * scale)
+    np.testing.assert_allclose(
+        fxad.grad(fnp.angle)(z), complex(-3, -4) / 25 / scale, rtol=1e-6
+    )

@@ -339,13 +339,21 @@ atan2_p: Primitive = elementwise(
     "atan2",
     impl=lambda xp, x, y: xp.arctan2(x, y),
     partials=(
-        lambda _out, x, y: div(y, add(mul(x, x), mul(y, y))),
-        lambda _out, x, y: neg(div(x, add(mul(x, x), mul(y, y)))),
+        lambda _out, x, y: _over_square(y, x, y),
+        lambda _out, x, y: neg(_over_square(x, x, y)),
     ),
     scalar="atan2",
     ufunc=np.arctan2,
     flops=30,
 )
+
+
+def _over_square(z: Any, x: Any, y: Any) -> Any:
+    """``z / (x**2 + y**2)``, whose squares neither overflow nor vanish."""
+    distance = hypot(x, y)
+    return div(div(z, distance), distance)
+
+
 sinh_p: Primitive = unary(
     "sinh",
     impl=lambda xp, x: xp.sinh(x),
