@@ -42,7 +42,7 @@ def einsum(
         integers, and a list for the output.
       optimize: how the order of pairwise products is found: ``True`` (opt_einsum's choice where it
         is installed, else NumPy's greedy one), ``False`` (from left to right), the name of a
-        method, or a path as ``numpy.einsum_path`` returns it.
+        method, or a path as ``numpy.einsum_path`` or opt_einsum return it.
       precision: as for ``dot_general``.
       preferred_element_type: the dtype to compute in and to return.
 
@@ -192,8 +192,9 @@ def _path(
     inputs: tuple[Labels, ...], output: Labels, shapes: tuple[Shape, ...], optimize: Any
 ) -> tuple[tuple[int, ...], ...]:
     """Which operands meet in each step; the result of a step goes to the end of the list."""
-    if isinstance(optimize, tuple) and optimize and optimize[0] == "einsum_path":
-        return tuple(tuple(step) for step in optimize[1:])
+    steps = optimize[optimize[:1] == ("einsum_path",) :] if isinstance(optimize, tuple) else ()
+    if steps and all(isinstance(step, tuple) for step in steps):
+        return _check_steps(steps, len(inputs))
     if len(inputs) <= 2 or optimize is False:
         return (tuple(range(len(inputs))),)
     if isinstance(optimize, tuple):
@@ -216,6 +217,19 @@ def _path(
     except (KeyError, ValueError, TypeError) as e:
         _wrong(f"optimize={optimize!r}, which finds no order of the products ({e})")
     return tuple(tuple(step) for step in path)
+
+
+def _check_steps(steps: Any, count: int) -> tuple[tuple[int, ...], ...]:
+    """A path that the caller gives, if it makes one operand of all."""
+    left = count
+    for step in steps:
+        if not step or len(set(step)) != len(step) or not all(0 <= i < left for i in step):
+            break
+        left -= len(step) - 1
+    else:
+        if left == 1:
+            return tuple(tuple(map(operator.index, step)) for step in steps)
+    _wrong(f"optimize={list(steps)}, wanted steps that make one operand of {count}")
 
 
 # Computing ---------------------------------------------------------------------------------------

@@ -67,6 +67,11 @@ def test_orders_of_products(library, optimize, rng, monkeypatch):
     module._path.cache_clear()
     path = np.einsum_path(text, *arrays)[0]
     np.testing.assert_allclose(einsum(text, *arrays, optimize=path), wanted, rtol=1e-12)
+    steps = path[1:]  # as opt_einsum writes a path
+    np.testing.assert_allclose(einsum(text, *arrays, optimize=steps), wanted, rtol=1e-12)
+    for bad in ([(0, 1)], [(0, 9), (0, 1), (0, 1)], [(0, 0), (0, 1), (0, 1)], [*steps, (0, 1)]):
+        with pytest.raises(ArgumentValueError, match=r"\[einsum\].*make one operand of 4"):
+            einsum(text, *arrays, optimize=bad)
     with pytest.raises(ArgumentValueError, match="optimize='best'"):
         einsum(text, *arrays, optimize="best")
     module._path.cache_clear()
