@@ -98,10 +98,10 @@ def _named(name: str) -> Operation:
     return lambda out: _result_type(name)(*out) if isinstance(out, tuple) else out
 
 
-def _real_if_known(values: Any, *others: Any) -> Any:
-    """As NumPy: eigenvalues known to be real all together come as real numbers."""
+def _real_if_known(a: Any, values: Any, *others: Any) -> Any:
+    """As NumPy: eigenvalues of real matrices, if known to be all real, come as real numbers."""
     value = values.concrete() if isinstance(values, Tracer) else values
-    if value is None or dtype_of(values).kind != "c" or np.any(np.imag(value)):
+    if value is None or dtype_of(a).kind == "c" or np.any(np.imag(value)):
         return (values, *others)
     return tuple(map(real, (values, *others)))
 
@@ -109,9 +109,6 @@ def _real_if_known(values: Any, *others: Any) -> Any:
 cholesky = _public(np.linalg.cholesky, decompositions.cholesky)
 cond = _public(np.linalg.cond, ops.cond)
 det = _public(np.linalg.det, determinant.det)
-eig = _public(
-    np.linalg.eig, eigen.eig, 1, lambda out: _result_type("eig")(*_real_if_known(*out))
-)
 eigh = _public(np.linalg.eigh, eigen.eigh, 1, _named("eigh"))
 inv = _public(np.linalg.inv, systems.inv)
 lstsq = _public(np.linalg.lstsq, ops.lstsq, 2)
@@ -123,6 +120,30 @@ qr = _public(np.linalg.qr, decompositions.qr, 1, _named("qr"))
 slogdet = _public(np.linalg.slogdet, determinant.slogdet, 1, _named("slogdet"))
 solve = _public(np.linalg.solve, systems.solve, 2)
 svd = _public(np.linalg.svd, decompositions.svd, 1, _named("svd"))
+
+
+@implements(np.linalg.eig)
+def eig(a: Any) -> Any:
+    """Eigenvalues and right eigenvectors of matrices.
+
+    Args:
+      a: array of shape (..., n, n).
+
+    Returns:
+      ``(eigenvalues, eigenvectors)``: the values in no order, and the vectors as columns, of length
+      1 and with a real largest element; complex, unless ``a`` is real and all values are known to
+      be. Derivatives exist where the eigenvalues are distinct.
+
+    Raises:
+      ShapeError: ``a`` is not square.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.linalg.eig(fnp.array([[2.0, 0.0], [0.0, 1.0]])).eigenvalues.tolist()
+      [2.0, 1.0]
+    """
+    a = operand(a)
+    return _result_type("eig")(*_real_if_known(a, *eigen.eig(a)))
 
 
 @implements(np.linalg.eigvals)
@@ -143,7 +164,8 @@ def eigvals(a: Any) -> Any:
       >>> sorted(fnp.linalg.eigvals(fnp.array([[2.0, 0.0], [0.0, 1.0]])).tolist())
       [1.0, 2.0]
     """
-    return _real_if_known(eigen.eigvals(operand(a)))[0]
+    a = operand(a)
+    return _real_if_known(a, eigen.eigvals(a))[0]
 
 
 @implements(np.linalg.eigvalsh)

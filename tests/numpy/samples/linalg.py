@@ -29,6 +29,9 @@ ANY = [
     call(M), call(M.T), call(B), call(F), call(C), rough(I), call([[1.0, X0], [2, 3]]), wrong(V),
     call(Q),
 ]
+GENERAL = [
+    rough(Q), rough(G), rough(HALF), rough(GC), rough(ONE), rough(np.diag([1.0, 2.0]) + 0j),
+]
 ORDERS = [None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf]
 NORM = [
     call(V), call(M), call(B), call(X0), call(C), call(CV), call(F), rough(I), call([1.0, X0]),
@@ -66,7 +69,7 @@ SAMPLES: dict[str, list[Call]] = {
     "eigvalsh": [
         *SYMMETRIC, call(G, "U"), call(GC, UPLO="U"), call(Q), call(Q, "U"), wrong(G, "X"),
     ],
-    "eigvals": [rough(Q), rough(G), rough(HALF), rough(GC), rough(ONE), wrong(M), wrong(V)],
+    "eigvals": [*GENERAL, wrong(M), wrong(V)],
     "svdvals": [*ANY, call(E), wrong(X0)],
     "qr": [
         *[rough(x, m) for x in (M, M.T, B, F, C) for m in ("reduced", "complete", "r")], wrong(V),
@@ -138,5 +141,5 @@ SAMPLES: dict[str, list[Call]] = {
     "matmul": OF_NUMPY["matmul"][:20],
     "vecdot": OF_NUMPY["vecdot"][:12],
     "tensordot": [call(M, N, axes=([0], [0])), call(M, N), call(M, N.T, axes=1)],
-    "eig": [rough(Q), rough(G), rough(HALF), rough(GC), rough(ONE), wrong(M), wrong(V)],
+    "eig": [*GENERAL, wrong(M), wrong(V)],
 }
