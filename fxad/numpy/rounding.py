@@ -10,10 +10,10 @@ import numpy as np
 import fxad.ops.elementwise as ops
 import fxad.ops.logic as logic
 from fxad.core.source import error
-from fxad.errors import ArgumentTypeError, ArgumentValueError
+from fxad.errors import ArgumentTypeError, ArgumentValueError, DtypeError
 from fxad.numpy.dispatch import TABLE, implements, inexact, refuse_out
 from fxad.numpy.nested import operand, to_cast
-from fxad.ops.base import convert, dtype_of, full, ones_like, shape_of
+from fxad.ops.base import convert, dtype_of, ones_like, zeros_like
 
 
 @implements(np.clip)
@@ -179,7 +179,7 @@ def imag(val: Any) -> Any:
     val = operand(val)
     if dtype_of(val).kind == "c":
         return ops.imag(val)
-    return full(shape_of(val), 0, dtype_of(val))
+    return zeros_like(val)
 
 
 @implements(np.angle)
@@ -227,6 +227,44 @@ def sinc(x: Any) -> Any:
         series = ops.add(ops.mul(series, square), (-1) ** k / math.factorial(2 * k + 1))
     away = ops.select(near, ones_like(y), y)
     return ops.select(near, series, ops.div(ops.sin(away), away))
+
+
+@implements(np.i0)
+def i0(x: Any) -> Any:
+    """The modified Bessel function of the first kind of order 0.
+
+    Its power series up to 20, and beyond it the asymptotic one (Abramowitz and Stegun, 9.6.12 and
+    9.7.1), whose derivatives are those of the function.
+
+    Args:
+      x: real array, number or list.
+
+    Returns:
+      An array of the same shape.
+
+    Raises:
+      DtypeError: complex numbers.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.i0([0.0, 1.0]).round(6).tolist()
+      [1.0, 1.266066]
+    """
+    x = inexact(operand(x))
+    if dtype_of(x).kind == "c":
+        raise error(DtypeError, "i0", "got complex numbers, wanted real ones")
+    near = logic.le(ops.abs_(x), 20)
+    # Where the other one is chosen, each series gets a number at which it is smooth.
+    square = ops.square(ops.div(ops.select(near, x, 0), 2))
+    series: Any = ones_like(x)
+    for k in range(40, 0, -1):
+        series = ops.add(ops.mul(series, ops.mul(square, 1 / k**2)), 1)
+    away = ops.select(near, 20, ops.abs_(x))
+    inverse, asymptotic = ops.div(0.125, away), ones_like(x)
+    for k in range(24, 0, -1):
+        asymptotic = ops.add(ops.mul(asymptotic, ops.mul(inverse, (2 * k - 1) ** 2 / k)), 1)
+    scale = ops.div(ops.exp(away), ops.sqrt(ops.mul(away, 2 * np.pi)))
+    return ops.select(near, series, ops.mul(scale, asymptotic))
 
 
 @implements(np.isposinf)

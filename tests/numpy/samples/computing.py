@@ -290,6 +290,11 @@ SAMPLES: dict[str, list[Call]] = {
         call(F), rough(T), call(M, None),
     ],
     "nan_to_num": NAN,
+    "i0": [
+        call(M), call(30 * M), call(X0), call([1.0, X0]), call([1, 2]), rough(I), call(F), call(H),
+        rough(SPECIAL), rough(SPECIAL32), rough(T), call(E), wrong(C), call(x=V),
+        call(np.array([0.0, -0.0, 19.9, -20.1, 650.0])),
+    ],
     "sinc": [
         call(M), call(X0), call(0.3), call([1.0, X0]), call([0, 1]), rough(I), call(F), call(C),
         rough(np.array([0.0, 1e-9, -1e-3, 1.0])), rough(np.float32([0.0, 1e-9, 1.0])),
