@@ -395,8 +395,8 @@ def flatten_axes(name: str, treedef: PyTreeDef, prefix: Any) -> list[Any]:
         [None, 0, 1]
     """
     flat, prefix_def = flatten(prefix, lambda subtree: subtree is None)
-    operation, _, argument = name.rpartition(" ")
-    return _repeat(operation.strip("[]"), argument, flat, prefix_def, treedef)
+    operation, _, argument = name.rpartition("] ")
+    return _repeat(operation.removeprefix("["), argument, flat, prefix_def, treedef)
 
 
 def _repeat(

@@ -18,6 +18,16 @@ def same_meta(kind: Kind, meta: Any, other: Any) -> bool:
         raise StructureError(unusable_meta(kind)) from error
 
 
+def incomparable(a: Node, b: Node) -> Kind | None:
+    """The kind of the first node whose auxiliary data does not compare, of two like structures."""
+    try:
+        bool(a[1] == b[1])
+    except ValueError:
+        kind: Kind = a[0]
+        return kind
+    return next(filter(None, map(incomparable, a[3], b[3])), None)
+
+
 def unusable_meta(kind: Kind | None) -> str:
     """The message for auxiliary data that does not compare."""
     name = kind.nodetype.__qualname__ if kind else "a node"

@@ -9,7 +9,14 @@ from typing import Any, TypeAlias
 
 from fxad.errors import StructureError
 from fxad.pytree.kinds import KINDS, LEAF, LEAF_TYPES, KeyPath, Node, types_of
-from fxad.pytree.structure import difference, same_meta, shortened, show, unusable_meta
+from fxad.pytree.structure import (
+    difference,
+    incomparable,
+    same_meta,
+    shortened,
+    show,
+    unusable_meta,
+)
 
 IsLeaf: TypeAlias = Callable[[Any], Any]
 
@@ -169,7 +176,7 @@ class PyTreeDef:
         try:
             return self.node == other.node
         except ValueError as error:
-            raise StructureError(unusable_meta(self.node[0])) from error
+            raise StructureError(unusable_meta(incomparable(self.node, other.node))) from error
 
     def as_key(self) -> PyTreeDef:
         """This structure to keep in a cache: data that is changed in place later no longer fits."""

@@ -203,13 +203,13 @@ def unpack_aux(transformation: str, out: Any) -> tuple[Any, Any]:
 
 
 def check_structure(transformation: str, what: str, got: Any, wanted: Any) -> None:
-    """Refuses a pytree whose structure is not the other's, naming the first difference."""
-    if tree.structure(got) != tree.structure(wanted):
+    """Refuses a structure that is not the wanted one, naming the first difference."""
+    if got != wanted:
         raise error(
             StructureError,
             transformation,
             f"got {what} of another structure: {tree.mismatch(wanted, got)}",
-            f"Give the {what} the structure {tree.structure(wanted)}.",
+            f"Give the {what} the structure {wanted}.",
         )
 
 

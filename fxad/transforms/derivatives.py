@@ -269,7 +269,7 @@ def hvp(
             "hvp",
             f"got mode={mode!r}, wanted one of {', '.join(map(repr, _HVP_MODES))}",
         )
-    check_structure("hvp", "the vector", v, x)
+    check_structure("hvp", "the vector", tree.structure(v), tree.structure(x))
     return _HVP_MODES[mode](f, x, v)
 
 
@@ -296,7 +296,7 @@ def value_grad_hvp(f: Callable[..., Any], x: Any, v: Any) -> tuple[Any, Any, Any
       >>> float(value), float(g), float(hv)
       (8.0, 12.0, 12.0)
     """
-    check_structure("value_grad_hvp", "the vector", v, x)
+    check_structure("value_grad_hvp", "the vector", tree.structure(v), tree.structure(x))
     (value, gradient), (_, product) = jvp(value_and_grad(f), (x,), (v,))
     return value, gradient, product
 

@@ -167,8 +167,8 @@ def jvp(
             "For one argument write fxad.jvp(f, (x,), (v,)).",
         )
     flat_primals, structure = flatten_inputs("jvp", tuple(primals))
-    check_structure("jvp", "tangents", tuple(tangents), tuple(primals))
-    flat_tangents, _ = flatten_inputs("jvp", tuple(tangents))
+    flat_tangents, tangent_structure = flatten_inputs("jvp", tuple(tangents))
+    check_structure("jvp", "tangents", tangent_structure, structure)
     checked = [_check_tangent(t, p) for t, p in zip(flat_tangents, flat_primals, strict=True)]
     out_structure: Any = None
     aux_structure: Any = None

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 import fxad.tree as tree
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, float0, tangent_aval
 from fxad.core.jaxpr import ClosedJaxpr
+from fxad.core.source import error
 from fxad.core.trace import current_trace, within
+from fxad.errors import ArgumentTypeError
 from fxad.ops.base import convert, zeros_beside
 from fxad.transforms.common import check_like, check_structure, flatten_inputs, own
 from fxad.transforms.nodes import backward
@@ -135,8 +137,16 @@ class Pullback(_LinearFunction):
 
     __slots__ = ()
 
-    def __call__(self, ct: Any) -> Any:
+    def __call__(self, *cts: Any) -> Any:
         """The cotangents of the inputs, a tuple."""
+        if len(cts) != 1:
+            raise error(
+                ArgumentTypeError,
+                "vjp",
+                f"got a pullback called with {len(cts)} arguments, wanted one cotangent",
+                "For an output that is a tuple pass a tuple: pull((ct_0, ct_1)).",
+            )
+        (ct,) = cts
         run = self.run
         names = ("the cotangent", "a cotangent", "the output")
         checked = _checked("vjp", names, ct, run.out_structure, run.out_avals)
@@ -151,8 +161,8 @@ def _checked(
 ) -> list[Any]:
     """The leaves of tangents or cotangents that match what they belong to."""
     whole, each, wanted_of = names
-    check_structure(operation, whole, got, tree.unflatten(structure, avals))
-    flat, _ = flatten_inputs(operation, got)
+    flat, got_structure = flatten_inputs(operation, got)
+    check_structure(operation, whole, got_structure, structure)
     return [
         check_tangent(operation, each, wanted_of, t, tangent_aval(a))
         for t, a in zip(flat, avals, strict=True)

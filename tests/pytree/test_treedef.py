@@ -161,10 +161,15 @@ def test_a_key_keeps_types_of_its_auxiliary_data():
     assert key != tree.structure(Plain(1, 2, options))
 
 
+_DEF = tree.structure([1, {"a": 2}])
+
+
 def test_auxiliary_data_that_does_not_compare():
     one, two = (tree.structure(Plain(1, 2, np.arange(3))) for _ in range(2))
     with pytest.raises(StructureError, match=r"auxiliary data of Plain cannot be compared.*arrays"):
         assert one == two
+    with pytest.raises(StructureError, match=r"auxiliary data of Plain cannot be compared"):
+        assert tree_util.treedef_tuple([_DEF, one]) == tree_util.treedef_tuple([_DEF, two])
     with pytest.raises(StructureError, match="cannot be compared"):
         one.flatten_up_to(Plain(1, 2, np.arange(3)))
 

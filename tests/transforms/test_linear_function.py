@@ -6,7 +6,7 @@ import pytest
 import fxad
 import fxad.numpy as fnp
 from fxad.core.aval import float0
-from fxad.errors import StructureError
+from fxad.errors import ArgumentTypeError, StructureError
 
 ZERO = np.zeros((), float0)
 
@@ -106,6 +106,44 @@ def test_what_does_not_fit_is_refused_after_the_journey_too():
         push(np.float32(1.0), ZERO)
     with pytest.raises(StructureError, match=r"\[linearize\] got the tangents of another"):
         push(1.0)
+
+
+def test_one_cotangent_for_all_outputs():
+    pull = fxad.vjp(lambda x: (x, 2.0 * x), 1.0)[1]
+    assert pull((1.0, 1.0))[0] == 3.0
+    with pytest.raises(ArgumentTypeError, match=r"(?s)2 arguments, wanted one.*pull\(\(ct_0, ct_1"):
+        pull(1.0, 1.0)
+
+
+@fxad.tree_util.register_pytree_node_class
+class Checked:
+    """A node that is made of arrays and numbers alone."""
+
+    def __init__(self, x):
+        assert isinstance(x, float | np.ndarray | np.generic | fxad.Array)
+        self.x = x
+
+    def tree_flatten(self):
+        return (self.x,), None
+
+    @classmethod
+    def tree_unflatten(cls, _, children):
+        return cls(*children)
+
+
+def test_nodes_are_never_made_of_placeholders():
+    at = Checked(np.ones(2))
+    double = lambda node: Checked(2.0 * node.x)  # noqa: E731
+    for out in (
+        fxad.vjp(double, at)[1](at)[0],
+        fxad.linearize(double, at)[1](at),
+        fxad.linear_transpose(double, at)(at)[0],
+        fxad.jvp(double, (at,), (at,))[1],
+        fxad.hvp(lambda node: (node.x**2).sum(), at, at),
+    ):
+        np.testing.assert_array_equal(out.x, [2.0, 2.0])
+    with pytest.raises(StructureError, match=r"\[vjp\] got the cotangent of another structure"):
+        fxad.vjp(double, at)[1](np.ones(2))
 
 
 def test_they_print_what_they_map():

@@ -77,7 +77,7 @@ def test_what_every_example_shares_is_known():
         assert np.asarray(table).tolist() == table.tolist() == MATRIX.tolist()
         assert isinstance(np.array(table, np.float32), np.ndarray)
         # Functions that fxad has no rule for get the numbers.
-        np.testing.assert_array_equal(np.i0(table), np.i0(MATRIX))
+        assert np.shares_memory(table, MATRIX)
         np.testing.assert_array_equal(special.gamma(1.0 + table), special.gamma(1.0 + MATRIX))
         return x * len(table)
 
