@@ -335,7 +335,7 @@ def _check_bwd(name: str, pulled: Any, structure: Any, avals: Sequence[ShapedArr
             "for each differentiated argument",
             "For one argument return (ct,).",
         )
-    spread = tree.flatten_axes(f"[{name}] bwd's result", structure, tuple(pulled))
+    spread = tree.flatten_axes(f"[{name}] bwd(...)", structure, tuple(pulled))
     flat: list[Any] = []
     for ct, aval in zip(spread, avals, strict=True):
         wanted = tangent_aval(aval)
