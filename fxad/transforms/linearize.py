@@ -10,7 +10,7 @@ import numpy as np
 
 import fxad.config as config
 import fxad.tree as tree
-from fxad.core.aval import ShapedArray, aval_of, float0, tangent_aval
+from fxad.core.aval import ShapedArray, aval_of
 from fxad.core.source import error
 from fxad.core.trace import current_trace, within
 from fxad.errors import DtypeError, InputMutatedError, NonScalarOutputError
@@ -214,7 +214,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
 
     Raises:
       NonDifferentiableError: ``fun`` does something that is not linear.
-      DtypeError: an argument is of integers.
+      DtypeError: there are truth values, or integers beside floats.
 
     Example:
       >>> import numpy as np, fxad
@@ -226,13 +226,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
     leaves, structure = tree.flatten(primals)
     avals = [ShapedArray(tuple(x.shape), np.dtype(x.dtype)) if hasattr(x, "shape") else aval_of(x)
              for x in leaves]
-    for aval in avals:
-        if tangent_aval(aval).dtype == float0:
-            raise error(
-                DtypeError,
-                "linear_transpose",
-                f"got an argument {aval.long_name()}, wanted real or complex numbers",
-            )
+    _check_linear("arguments", avals)
 
     def transposed(ct: Any) -> Any:
         tape = TapeTrace(current_trace(), "linear_transpose")
@@ -244,6 +238,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
         outs, out_structure = within(tape, body)
         nodes = [tape.node_of(y) for y in outs]
         out_avals = [aval_of(y) for y in outs]
+        _check_linear("arguments and outputs", [*avals, *out_avals])
         check_structure("linear_transpose", "the cotangent", tree.structure(ct), out_structure)
         cts = [
             check_tangent("linear_transpose", "a cotangent", "the output", c, a)
@@ -255,6 +250,17 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
         return tree.unflatten(structure, own(full, cts))
 
     return Partial(transposed)
+
+
+def _check_linear(what: str, avals: Sequence[ShapedArray]) -> None:
+    """Refuses what no linear function goes between: integers are not scaled by floats."""
+    if not any(all(a.dtype.kind in kinds for a in avals) for kinds in ("fc", "iu")):
+        listed = ", ".join(a.long_name() for a in avals)
+        raise error(
+            DtypeError,
+            "linear_transpose",
+            f"got {what} {listed}, wanted real or complex numbers, or integers alone",
+        )
 
 
 def grad(

@@ -247,6 +247,21 @@ def test_transposes_of_linear_functions():
     np.testing.assert_array_equal(zero, np.zeros(3))
 
 
+def test_transposes_of_functions_of_integers():
+    f = lambda x: 3 * x[::-1].cumsum()  # noqa: E731
+    transposed_matrix = np.stack([f(row) for row in np.eye(3, dtype=int)])
+    (out,) = fxad.linear_transpose(f, np.arange(3))(np.array([1, 10, 100]))
+    np.testing.assert_array_equal(out, transposed_matrix @ [1, 10, 100])
+    assert out.dtype == int
+    for fun, x, ct in (
+        (lambda x: 2.0 * x, 1, 1.0),
+        (lambda x: x.astype(int), 1.0, 1),
+        (lambda x: x, True, True),
+    ):
+        with pytest.raises(DtypeError, match=r"\[linear_transpose\] got arg.* integers alone"):
+            fxad.linear_transpose(fun, x)(ct)
+
+
 def test_a_transpose_of_a_transpose_is_the_function():
     f = lambda x: fnp.cumsum(3.0 * x)  # noqa: E731
     x = np.array([1.0, 5.0, 2.0])
