@@ -40,6 +40,8 @@ def lu(a: Any) -> tuple[Any, Any]:
     if a.size and _one_by_one(len(flat_pivots), n):
         factors = _by_columns(a, factor_dtype(a), a.shape)
         getrf = _routine("lapack", "getrf", factors.dtype.char)
+        if not batch:
+            return getrf(factors, overwrite_a=True)[:2]
         for matrix, row in zip(_each(factors), flat_pivots, strict=True):
             _, row[:], _ = getrf(matrix, overwrite_a=True)
         return factors, pivots
@@ -92,23 +94,28 @@ def pivots_to_permutation(pivots: Any, size: int) -> Any:
 
 def solve_with_factors(xp: Any, factors: Any, pivots: Any, b: Any, trans: int = 0) -> Any:
     """As ``lu_solve``, with LAPACK's getrs where a call for each matrix pays."""
-    batch = np.broadcast_shapes(factors.shape[:-2], b.shape[:-2])
+    batch = factors.shape[:-2]
+    if batch != b.shape[:-2]:
+        batch = np.broadcast_shapes(batch, b.shape[:-2])
     n, k = b.shape[-2:]
     if not (b.size and _one_by_one(math.prod(batch), n)):
         return lu_solve(xp, factors, pivots, b, trans)
-    _refuse_singular(xp, factors)
+    _refuse_singular(factors)
     dtype = factor_dtype(factors, b)
     x = _by_columns(b, dtype, (*batch, n, k))
-    factors = np.broadcast_to(factors.astype(dtype, copy=False), (*batch, n, n))
-    pivots = np.broadcast_to(pivots, (*batch, n))
+    factors = factors.astype(dtype, copy=False)
     getrs = _routine("lapack", "getrs", dtype.char)
+    if not batch:
+        getrs(factors, pivots, x, trans, overwrite_b=True)
+        return x
+    factors, pivots = np.broadcast_to(factors, (*batch, n, n)), np.broadcast_to(pivots, (*batch, n))
     for i, columns in zip(np.ndindex(*batch), _each(x), strict=True):
         getrs(factors[i], pivots[i], columns, trans, overwrite_b=True)
     return x
 
 
-def _refuse_singular(xp: Any, factors: Any) -> None:
-    if xp.any(xp.diagonal(factors, axis1=-2, axis2=-1) == 0):
+def _refuse_singular(factors: Any) -> None:
+    if not factors.diagonal(axis1=-2, axis2=-1).all():
         raise np.linalg.LinAlgError("Singular matrix")
 
 
@@ -117,7 +124,7 @@ def lu_solve(xp: Any, factors: Any, pivots: Any, b: Any, trans: int = 0) -> Any:
 
     The same code for every array module ``xp`` that has ``triangular_solve``.
     """
-    _refuse_singular(xp, factors)
+    _refuse_singular(factors)
     order = xp.pivots_to_permutation(pivots, factors.shape[-1])
     batch = np.broadcast_shapes(order.shape[:-1], b.shape[:-2])
     b = xp.broadcast_to(b, (*batch, *b.shape[-2:]))

@@ -443,8 +443,7 @@ round_p: Primitive = unary(
 
 def _wins(x: Any, y: Any, out: Any) -> Any:
     """The share that an operand has in an extremum: 1, or 1/2 where both are equal."""
-    share = select(eq(x, out), ones_like(out), zeros_like(out))
-    return select(eq(x, y), mul(ones_like(out), 0.5), share)
+    return select(eq(x, y), 0.5, convert(eq(x, out), dtype_of(out)))
 
 
 def _extremum(name: str, impl: Any) -> Any:
@@ -516,13 +515,13 @@ select_p: Primitive = elementwise(
     impl=lambda xp, which, x, y: xp.where(which, y, x),
     jvps=(
         None,
-        lambda t, out, which, x, y: select(which, zeros_like(out), like(t, out)),
-        lambda t, out, which, x, y: select(which, like(t, out), zeros_like(out)),
+        lambda t, out, which, x, y: select(which, 0, like(t, out)),
+        lambda t, out, which, x, y: select(which, like(t, out), 0),
     ),
     transposes=(
         None,
-        lambda ct, which, x, y: select(which, zeros_like(ct), ct),
-        lambda ct, which, x, y: select(which, ct, zeros_like(ct)),
+        lambda ct, which, x, y: select(which, 0, ct),
+        lambda ct, which, x, y: select(which, ct, 0),
     ),
     jointly=True,
     scalar="select",
