@@ -77,16 +77,24 @@ class _Layout:
 
     def _general(self, x: Any, y: Any) -> Any:
         """One (batched) matrix product of the operands with their axes in order."""
-        (lc, rc), (lb, rb) = self.dims
-        shape = self.shape(x.shape, y.shape)
-        batch = shape[: len(lb)]
-        contracted = math.prod(x.shape[d] for d in lc)
-        rows = math.prod(x.shape[d] for d in self.lhs_free)
-        columns = math.prod(y.shape[d] for d in self.rhs_free)
-        x = x.transpose(lb + self.lhs_free + lc).reshape(*batch, rows, contracted)
-        y = y.transpose(rb + rc + self.rhs_free).reshape(*batch, contracted, columns)
-        product = x * y if not lc else _for_blas(x) @ _for_blas(y)
+        lhs_order, rhs_order, lhs, rhs, shape = _matrix_plan(self, x.shape, y.shape)
+        x = x.transpose(lhs_order).reshape(lhs)
+        y = y.transpose(rhs_order).reshape(rhs)
+        product = x * y if not self.dims[0][0] else _for_blas(x) @ _for_blas(y)
         return product.reshape(shape)
+
+
+@functools.lru_cache(4096)
+def _matrix_plan(layout: _Layout, x: Shape, y: Shape) -> tuple[Axes, Axes, Shape, Shape, Shape]:
+    """The orders of axes and the shapes that make two operands (stacks of) matrices."""
+    (lc, rc), (lb, rb) = layout.dims
+    shape = layout.shape(x, y)
+    batch = shape[: len(lb)]
+    contracted = math.prod(x[d] for d in lc)
+    rows = math.prod(x[d] for d in layout.lhs_free)
+    columns = math.prod(y[d] for d in layout.rhs_free)
+    left, right = (*batch, rows, contracted), (*batch, contracted, columns)
+    return lb + layout.lhs_free + lc, rb + rc + layout.rhs_free, left, right, shape
 
 
 _PLAIN: dict[tuple[bool, bool], Callable[[Any, Any], Any]] = {
@@ -531,12 +539,17 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
     x, y = _strong(x), _strong(y)
     x_shape, y_shape = shape_of(x), shape_of(y)
     try:
-        left, right = (tuple(a) if np.ndim(a) else (int(a),) for a in axes)
+        left, right = (tuple(map(int, a)) if np.ndim(a) else (int(a),) for a in axes)
     except TypeError:
         count = operator.index(axes)
         left, right = tuple(range(-count, 0)), tuple(range(count))
-    left = tuple(normalize_axis("tensordot", int(a), len(x_shape)) for a in left)
-    right = tuple(normalize_axis("tensordot", int(a), len(y_shape)) for a in right)
+    return _bind(x, y, _tensordot_dims(x_shape, y_shape, left, right))
+
+
+@functools.lru_cache(4096)
+def _tensordot_dims(x_shape: Shape, y_shape: Shape, left: Axes, right: Axes) -> DimensionNumbers:
+    left = tuple(normalize_axis("tensordot", a, len(x_shape)) for a in left)
+    right = tuple(normalize_axis("tensordot", a, len(y_shape)) for a in right)
     if [x_shape[a] for a in left] != [y_shape[a] for a in right]:
         raise error(
             ShapeError,
@@ -545,7 +558,7 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
         )
     for axes_of_one, shape in ((left, x_shape), (right, y_shape)):
         normalize_axes("tensordot", axes_of_one, len(shape))
-    return _bind(x, y, ((left, right), ((), ())))
+    return (left, right), ((), ())
 
 
 def kron(x: Any, y: Any) -> Any:
