@@ -69,7 +69,8 @@ def _band(primitive: Primitive, holds: Rule, n: int, m: int | None, k: Any, dtyp
     n, dtype = operator.index(n), np.dtype(dtype)
     m = n if m is None else operator.index(m)
     if not isinstance(k, Tracer):
-        return primitive.bind(n=n, m=m, k=operator.index(k), dtype=dtype)
+        k = operator.index(k) if hasattr(k, "__index__") else k  # NumPy's tri takes 0.5 too
+        return primitive.bind(n=n, m=m, k=k, dtype=dtype)
     diagonals = sub(iota(np.int64, (n, m), 1), iota(np.int64, (n, m), 0))
     return convert(holds(diagonals, reshape(k, ())), dtype)
 
