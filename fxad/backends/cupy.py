@@ -207,6 +207,11 @@ def _truth(x: Any) -> Any:
     return cp.not_equal(x, 0) if _is_complex(x) else x
 
 
+def where(condition: Any, *choices: Any) -> Any:
+    """CuPy's own takes no Python bool for a condition."""
+    return cp.where(cp.asarray(condition), *choices)
+
+
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:
     """CuPy's own passes over a bound of nan."""
     x = x if low is None else cp.maximum(x, low)
@@ -220,6 +225,8 @@ def angle(x: Any) -> Any:
 
 def spacing(x: Any) -> Any:
     """The distance to the next number away from zero."""
+    (dtype, _) = np.spacing.resolve_dtypes((x.dtype, None))
+    x = x.astype(dtype, copy=False)
     size = cp.abs(x)
     return cp.copysign(cp.nextafter(size, size.dtype.type(np.inf)) - size, x)
 
@@ -339,7 +346,6 @@ _COMBINE = {
     }.items()
 }
 _BASIC = {"add": cp.add, "mul": cp.multiply, "min": cp.minimum, "max": cp.maximum}
-_host_scatter = host_call("scatter of complex numbers", numpy_backend.scatter)
 
 
 def scatter(x: Any, index: Any, values: Any, mode: str = "set") -> Any:
@@ -350,11 +356,12 @@ def scatter(x: Any, index: Any, values: Any, mode: str = "set") -> Any:
         out = x.copy()
         out[index] = values if mode == "set" else _BASIC[mode](out[index], values)
         return out
-    if x.dtype.kind == "c" and mode in ("mul", "min", "max"):
-        return _host_scatter(x, index, values, mode)
     out = x.astype(_atomic_dtype(x.dtype, mode), order="C")
     position = cp.arange(x.size).reshape(x.shape)[index]
     values = cp.broadcast_to(values.astype(out.dtype, copy=False), position.shape)
+    if x.dtype.kind == "c" and mode not in ("set", "add"):
+        position, values = _combined(out, position, values, _BASIC[mode])
+        mode = "set"
     if mode == "set":
         owner = cp.full(x.size, -1, np.int64)
         _claim(position, owner)
@@ -362,11 +369,29 @@ def scatter(x: Any, index: Any, values: Any, mode: str = "set") -> Any:
     elif mode != "add":
         _COMBINE[mode](position, values, out)
     elif x.dtype.kind == "c":
-        cupyx.scatter_add(out.real, index, values.real)
-        cupyx.scatter_add(out.imag, index, values.imag)
+        cp.add.at(out.real, index, values.real)
+        cp.add.at(out.imag, index, values.imag)
     else:
-        cupyx.scatter_add(out, index, values)
+        cp.add.at(out, index, values)
     return out.astype(x.dtype, copy=False)
+
+
+def _combined(
+    out: Any, position: Any, values: Any, combine: Callable[..., Any]
+) -> tuple[Any, Any]:
+    """Positions in order, and at the last of equal ones what they all make of the element there.
+
+    For what is too wide for atomics: a running value within equal positions, in log2(n) steps.
+    """
+    order = cp.argsort(position.ravel())
+    position, values = position.ravel()[order], values.ravel()[order]
+    step = 1
+    while step < position.size:
+        joined = combine(values[:-step], values[step:])
+        joined = cp.where(position[step:] == position[:-step], joined, values[step:])
+        values = cp.concatenate([values[:step], joined])
+        step *= 2
+    return position, combine(out.ravel()[position], values)
 
 
 def _atomic_dtype(dtype: np.dtype[Any], mode: str) -> np.dtype[Any]:
@@ -468,6 +493,7 @@ vars(xp).update(
     zeta=_keeps_dtype(special.zeta),
     logistic=_keeps_dtype(logistic),
     angle=angle,
+    where=where,
     clip=clip,
     spacing=spacing,
     divmod=divmod,

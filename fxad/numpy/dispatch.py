@@ -1,4 +1,7 @@
-"""Where a call goes: plain arrays to NumPy (CuPy) itself at once, tracers to the implementation.
+"""Where a call goes: plain arrays to NumPy itself at once, tracers to the implementation.
+
+Arrays on a GPU go to the implementation too: its primitives run there, and it is NumPy's in every
+keyword, which CuPy's functions are not.
 
 ``implements(np.sin)`` turns an implementation in terms of primitives into a public function, and
 registers it for NumPy's protocols, through which tracers answer ``np.sin(tracer)`` as well.
@@ -115,7 +118,10 @@ def _decide(
     if kind & TRACED:
         return implementation(*args, **kwargs)
     if kind & FOREIGN:
-        function = implementation if kind & ARRAY else _foreign(numpy_function, args, kwargs)
+        # CuPy's functions take fewer keywords than NumPy's and differ in dtypes and edge cases; the
+        # implementation does not, but only they write to an array.
+        writes = kwargs.get("out") is not None and not kind & ARRAY
+        function = _foreign(numpy_function, args, kwargs) if writes else None
         return (function or implementation)(*args, **kwargs)
     if not kind & ARRAY and config.default_float is not FLOAT64:
         args = tuple(map(_narrow, args))

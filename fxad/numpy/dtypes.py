@@ -137,7 +137,7 @@ def astype(x: Any, dtype: Any, /, *, copy: Any = True, device: Any = None) -> An
       >>> fnp.astype(fnp.array([1.7]), int).tolist()
       [1]
     """
-    if not isinstance(x, np.ndarray | np.generic | Tracer):
+    if not hasattr(x, "astype"):
         raise TypeError(f"Input should be an array, not a {type(x).__name__}; see fnp.asarray.")
     return cast(x, dtype)
 

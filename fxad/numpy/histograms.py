@@ -22,7 +22,7 @@ from fxad.numpy.nested import operand
 from fxad.numpy.numerics import diff
 from fxad.numpy.ranges import linspace
 from fxad.numpy.sorting import bincount
-from fxad.ops.base import convert, dtype_of, reshape, shape_of
+from fxad.ops.base import convert, dtype_of, placed_as, reshape, shape_of
 from fxad.ops.indexing import take
 from fxad.ops.shape import ravel
 from fxad.ops.sorting import searchsorted
@@ -63,7 +63,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
 def _edges(a: Any, bins: Any, range: Any, beside: Sequence[Any] = ()) -> Any:
     """The edges as given, or evenly spaced, in the dtype of the outer ones and what is beside."""
     if np.ndim(bins):
-        return _given(operand(bins))
+        return placed_as(_given(operand(bins)), a)
     count = operator.index(bins)
     if count < 1:
         raise error(ArgumentValueError, "histogram", f"got bins={bins}, wanted at least one")
@@ -71,6 +71,7 @@ def _edges(a: Any, bins: Any, range: Any, beside: Sequence[Any] = ()) -> Any:
         range = (0.0, 1.0)
     low, high = (reduction.amin(a), reduction.amax(a)) if range is None else range
     _check_range(low, high)
+    low, high = placed_as(low, a), placed_as(high, a)
     dtype = result_type(low, high, *beside)
     dtype = dtype if dtype.kind == "f" else np.result_type(dtype, float)
     half = ops.select(logic.eq(low, high), dtype.type(0.5), dtype.type(0))
@@ -228,7 +229,7 @@ def histogramdd(
             widths = [sizes[d] if i == d else 1 for i in builtins.range(len(sizes))]
             found = ops.div(found, reshape(diff(e), widths))
         found = ops.div(found, all_points)
-    return found, edges
+    return found, [placed_as(e, found) for e in edges]
 
 
 @implements(np.histogram2d)

@@ -566,6 +566,6 @@ def resize(a: Any, new_shape: Size) -> Any:
     flat, shape = ops.ravel(operand(a)), shape_tuple(new_shape)
     size, length = math.prod(shape), shape_of(flat)[0]
     if not length:
-        return base.full(shape, 0, base.dtype_of(flat))
+        return base.full_beside(flat, shape, 0)
     flat = ops.tile(flat, -(-size // length))
     return base.reshape(ops.slice_in_dim(flat, 0, size, 0), shape)

@@ -20,6 +20,7 @@ from fxad.ops.base import (
     convert,
     dtype_of,
     full,
+    full_beside,
     reduce_sum,
     reshape,
     shape_of,
@@ -166,14 +167,14 @@ def polydiv(u: Any, v: Any) -> Any:
     u, v = ops.add(_vector(u), 0.0), ops.add(_vector(v), 0.0)
     n, m = shape_of(u)[0], shape_of(v)[0]
     if n < m:
-        return full((1,), 0, dtype_of(u)), u
+        return full_beside(u, (1,), 0), u
     lead = slice_in_dim(v, 0, 1, 0)
     quotient = []
     for k in range(n - m + 1):
         factor = ops.div(slice_in_dim(u, k, k + 1, 0), lead)
         quotient.append(factor)
         u = ops.sub(u, pad(ops.mul(v, factor), 0, [(k, n - m - k, 0)]))
-    rest = slice_in_dim(u, n - m + 1, n, 0) if m > 1 else full((1,), 0, dtype_of(u))
+    rest = slice_in_dim(u, n - m + 1, n, 0) if m > 1 else full_beside(u, (1,), 0)
     return concatenate(quotient, 0), _without_noise(rest)
 
 
@@ -306,9 +307,9 @@ def roots(p: Any) -> Any:
     value = p.concrete() if isinstance(p, Tracer) else p
     places = np.flatnonzero(value) if value is not None else np.arange(shape_of(p)[0])
     if not len(places):
-        return full((0,), 0, dtype_of(p))
+        return full_beside(p, (0,), 0)
     last = int(places[-1]) + 1
-    split_off = full((shape_of(p)[0] - last,), 0, dtype_of(p))
+    split_off = full_beside(p, (shape_of(p)[0] - last,), 0)
     degree = last - 1
     if degree < 1:
         return split_off

@@ -23,6 +23,7 @@ from fxad.ops.base import (
     convert,
     dtype_of,
     full,
+    full_beside,
     moveaxis,
     normalize_axes,
     reshape,
@@ -78,9 +79,8 @@ def _quantile(
     a, kept = _to_last(a, axis)
     if not shape_of(a)[-1]:
         if skip_nan:
-            return full(
-                (*shape_of(q), *(kept if keepdims else shape_of(a)[:-1])), np.nan, dtype_of(a)
-            )
+            shape = (*shape_of(q), *(kept if keepdims else shape_of(a)[:-1]))
+            return full_beside(a, shape, np.nan)
         raise error(ArgumentValueError, operation, "got no elements, wanted at least one")
     found = _by_weight if weights is not None else _by_place
     out = found(a, ravel(q), weights if weights is not None else (method, weak), skip_nan)
@@ -209,7 +209,7 @@ def _median(a: Any, axis: Axis, keepdims: bool, skip_nan: bool) -> Any:
     shape = kept if keepdims else shape_of(a)[:-1]
     length = shape_of(a)[-1]
     if not length:
-        return full(shape, np.nan, dtype_of(a))
+        return full_beside(a, shape, np.nan)
     a = sort(a)
     last: Any = full((1,), length - 1, np.int64)
     if skip_nan:

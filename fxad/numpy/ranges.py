@@ -33,6 +33,7 @@ from fxad.ops.base import (
     convert,
     dtype_of,
     full,
+    full_beside,
     moveaxis,
     normalize_axis,
     reshape,
@@ -76,7 +77,7 @@ def arange(
     dtype = _dtype_of_steps(numbers) if dtype is None else dtype
     if kinds(numbers) & TRACED:
         return _traced_arange(numbers, np.dtype(dtype))
-    if kinds(numbers) & FOREIGN:
+    if kinds(numbers) & FOREIGN or any(isinstance(x, np.ndarray) for x in numbers):
         values = [np.asarray(device_get(x)).item() for x in numbers]
         return _on(device, resolve(numbers, "arange")[0].arange(*values, dtype=dtype))
     if staging():
@@ -100,7 +101,12 @@ def _traced_arange(numbers: Any, dtype: Any) -> Any:
     # NumPy steps by the difference of its first two numbers.
     distance = sub(add(first, distance), first)
     length = max(0, math.ceil((float(stop) - float(start)) / float(step)))
-    return add(first, mul(ops.iota(dtype, length), distance))
+    return add(first, mul(_count(dtype, length), distance))
+
+
+def _count(dtype: Any, length: int) -> Any:
+    """0, 1, 2, ... beside arrays, which take it to their device."""
+    return ops.iota(dtype, length) if staging() else np.arange(length, dtype=dtype)
 
 
 @answers(np.linspace)
@@ -159,7 +165,7 @@ def _linspace(
     delta = sub(stop, start)
     shape, gaps = shape_of(delta), num - bool(endpoint)
     step = div(delta, gaps) if gaps > 0 else convert(np.nan, inner)
-    count = reshape(ops.iota(np.empty(0, inner).real.dtype, num), (num, *(1,) * len(shape)))
+    count = reshape(_count(np.empty(0, inner).real.dtype, num), (num, *(1,) * len(shape)))
     out = add(mul(count, step) if gaps > 0 else mul(count, delta), start)
     if endpoint and num > 1:
         last = broadcast_to(stop, (1, *shape))
@@ -239,7 +245,8 @@ def geomspace(
     if dtype is None and type(start) in PYTHON_SCALARS and type(stop) in PYTHON_SCALARS:
         dtype = default_dtype(start, stop, 0.0)
     if not (kinds((start, stop)) & (TRACED | FOREIGN) or staging()):
-        return default_xp().asarray(np.geomspace(start, stop, num, endpoint, dtype, axis))
+        xp = namespace_of(start) if type(stop) in PYTHON_SCALARS else namespace_of(stop)
+        return xp.asarray(np.geomspace(start, stop, num, endpoint, dtype, axis))
     start, stop = operand(start), operand(stop)
     _refuse_zero(start, stop)
     inner = np.result_type(dtype_of(start), dtype_of(stop), np.dtype(dtype or np.float64))
@@ -390,7 +397,8 @@ def _triangle(operation: str, m: Any, k: int, below: bool) -> Any:
             raise error(ShapeError, operation, "got a number, wanted at least one dimension")
         m = broadcast_to(m, (*shape, *shape))
         shape = shape_of(m)
-    mask = tri(shape[-2], shape[-1], k, np.bool_)
+    made: Any = tri if staging() or isinstance(k, Tracer) else np.tri
+    mask = made(shape[-2], shape[-1], k, np.bool_)
     zero = zeros_like(m)
     return select(mask, m, zero) if below else select(mask, zero, m)
 
@@ -426,7 +434,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     for _ in range(1, N):
         columns.append(mul(columns[-1], reshape(x, (length, 1))))
     if not N:
-        return full((length, 0), 0, dtype)
+        return full_beside(x, (length, 0), 0)
     return concatenate(columns if increasing else columns[::-1], 1)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fxad.backends.placement import device_get
 from fxad.numpy.dispatch import implements, known
 from fxad.numpy.nested import operand
 from fxad.ops.base import convert, dtype_of
@@ -226,7 +227,7 @@ def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """
     parts = [operand(x) if assume_unique else unique(operand(x)) for x in (ar1, ar2)]
     both = concatenate(parts, None)
-    values = known("setxor1d", both)
+    values = device_get(known("setxor1d", both))
     order = np.argsort(values, stable=True)
     changes = values[order][1:] != values[order][:-1]
     alone = np.append(True, changes) & np.append(changes, True)

@@ -22,7 +22,7 @@ from fxad.ops.base import (
     broadcast_to,
     convert,
     dtype_of,
-    full,
+    full_beside,
     reshape,
     shape_of,
     transpose,
@@ -64,7 +64,7 @@ def average(
     if weights is None:
         out = reduction.mean(a, axis, None, keepdims)
         count = math.prod(shape_of(a)) / builtins.max(math.prod(shape_of(out)), 1)
-        total = full(shape_of(out), count, dtype_of(out))
+        total = full_beside(out, shape_of(out), count)
     else:
         w = fitted_weights("average", operand(weights), a, axis)
         dtype = np.result_type(dtype_of(a), dtype_of(w))

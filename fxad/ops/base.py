@@ -268,6 +268,20 @@ def _device_home(x: Any) -> Any:
     return None if home is None or home.platform == "cpu" else home
 
 
+def full_beside(x: Any, shape: Sequence[int], value: Any) -> Any:
+    """One number in every place, of the dtype of ``x`` and where ``x`` lives."""
+    return broadcast_in_dim_p.bind(number_like(x, value), shape=tuple(shape), dims=())
+
+
+def placed_as(x: Any, other: Any) -> Any:
+    """What is on the host as an array where ``other`` lives; another ``x`` as it is."""
+    below = ground(other)
+    home, here = backend_of(below), backend_of(x)
+    if home is None or here is None or home.platform == "cpu" or home is here:
+        return x
+    return home.put(np.asarray(x), home.device_of(below))
+
+
 def number_like(x: Any, value: float) -> Any:
     """A number of the dtype of ``x``, where ``x`` lives: computation follows data."""
     dtype, home = dtype_of(x), _device_home(x)

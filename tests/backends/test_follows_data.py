@@ -115,6 +115,22 @@ def test_results_are_where_operands_are(info, rng):
                 np.testing.assert_allclose(fake.get(x), y, rtol=1e-13)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("info", infos(), ids=str)
+def test_arrays_of_the_host_stay_there(info, rng, monkeypatch):
+    """Also where new arrays go elsewhere: what an operation makes for itself follows its data."""
+    dtype = next((d for d in ("float64", "int64") if d in info.dtypes), info.dtypes[0])
+    for sample in list(info.samples(rng, np.dtype(dtype)))[:SAMPLES]:
+        if not any(isinstance(x, np.ndarray) for x in tree.leaves(sample.args)):
+            continue
+        functions = transformed(info, sample)
+        with explained(info, sample), monkeypatch.context() as patched:
+            patched.setattr("fxad.backends.registry.default_backend", lambda: "fake")
+            for function in functions:
+                kinds = {type(x) for x in tree.leaves(function(*sample.args))}
+                assert fake.FakeArray not in kinds
+
+
 def test_a_result_elsewhere_would_be_seen():
     with pytest.raises(AssertionError):
         assert_there(fxad.device_get(away(np.ones(3))))
