@@ -33,6 +33,11 @@ def elementwise_input():
     return np.random.default_rng(0).normal(size=1_000_000).astype(np.float32)
 
 
+def elementwise_input_drawn_narrow():
+    """The same size, drawn in float32: no larger array has been freed, which the heap remembers."""
+    return np.random.default_rng(0).standard_normal(1_000_000, dtype=np.float32)
+
+
 def chain(xp, x):
     for _ in range(CHAIN // 2):
         x = xp.sin(x) * 1.001
@@ -50,6 +55,9 @@ def classifier_input(width):
 CLASSIFIER_WIDTHS = (128, 512, 1024, 2048)
 
 #: Work that is timed in processes of its own: the function, and what makes its arguments.
-WORKS = {"elementwise": (elementwise, lambda: (elementwise_input(),))}
+WORKS = {
+    "elementwise": (elementwise, lambda: (elementwise_input(),)),
+    "elementwise, drawn narrow": (elementwise, lambda: (elementwise_input_drawn_narrow(),)),
+}
 WORKS |= {f"classifier {width}": (mlp_loss, partial(classifier_input, width))
           for width in CLASSIFIER_WIDTHS}
