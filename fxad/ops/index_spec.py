@@ -25,6 +25,7 @@ from fxad.errors import (
     TracerIntegerConversionError,
 )
 from fxad.ops.base import moveaxis, reshape, shape_of
+from fxad.ops.shape import stack
 
 ARRAY = "*"
 Spec: TypeAlias = tuple[Any, ...]
@@ -45,6 +46,8 @@ class Index(NamedTuple):
     arrays: list[Any]
     #: Whether the form alone says that no element is named twice.
     unique: bool
+    #: Whether an ellipsis that stands for no axis parts the arrays: their axes then come first.
+    parted: bool = False
 
 
 def parse(shape: Shape, index: Any, strict: bool = True) -> Index:
@@ -56,7 +59,7 @@ def parse(shape: Shape, index: Any, strict: bool = True) -> Index:
       strict: whether an integer out of bounds is an error; else it becomes an array.
     """
     parts = list(index) if type(index) is tuple else [index]
-    _expand(shape, parts)
+    parted = _expand(shape, parts)
     spec: list[Any] = []
     arrays: list[Any] = []
     axis = 0
@@ -91,7 +94,7 @@ def parse(shape: Shape, index: Any, strict: bool = True) -> Index:
             arrays.append(part)
             unique = unique and not shape_of(part)
         axis += 1
-    return Index(shape, tuple(spec), arrays, unique and masks < 2)
+    return Index(shape, tuple(spec), arrays, unique and masks < 2, parted)
 
 
 class _Mask:
@@ -117,8 +120,11 @@ class _Mask:
         return list(self.values.nonzero())
 
 
-def _expand(shape: Shape, parts: list[Any]) -> None:
-    """Makes every item one of those that ``parse`` knows, and replaces the ellipsis by slices."""
+def _expand(shape: Shape, parts: list[Any]) -> bool:
+    """Makes every item one of those that ``parse`` knows, and replaces the ellipsis by slices.
+
+    Returns whether the ellipsis stands for no axis and parts integers and arrays.
+    """
     used = 0
     dots = None
     for i, part in enumerate(parts):
@@ -138,16 +144,21 @@ def _expand(shape: Shape, parts: list[Any]) -> None:
             "getitem",
             f"got {used} indices for an array of shape {shape}, wanted at most {len(shape)}",
         )
-    if dots is not None:
-        parts[dots : dots + 1] = (
-            [slice(None)] * (len(shape) - used) if dots < len(parts) - 1 else []
-        )
+    if dots is None:
+        return False
+    last = dots == len(parts) - 1
+    parts[dots : dots + 1] = [] if last else [slice(None)] * (len(shape) - used)
+    return used == len(shape) and _pick(parts[:dots]) and _pick(parts[dots:])
+
+
+def _pick(parts: list[Any]) -> bool:
+    return any(part is not None and type(part) is not slice for part in parts)
 
 
 def _item(part: Any) -> Any:
     """An item of an index as an integer, an integer array or a mask."""
     if isinstance(part, list | tuple):
-        part = np.asarray(part) if len(part) else np.zeros(0, np.intp)
+        part = _as_array(part)
     if isinstance(part, bool | np.bool_):
         return _Mask(np.asarray(part))
     if isinstance(part, np.integer):
@@ -163,6 +174,19 @@ def _item(part: Any) -> Any:
     if aval.dtype.kind not in "iu":
         raise _not_an_index(part)
     return int(part) if isinstance(part, np.ndarray) and not part.ndim else part
+
+
+def _as_array(part: Any) -> Any:
+    """A nested list, of tracers too, as an array."""
+    if _holds_tracer(part):
+        return stack([_as_array(p) if isinstance(p, list | tuple) else p for p in part])
+    return np.asarray(part) if len(part) else np.zeros(0, np.intp)
+
+
+def _holds_tracer(part: Any) -> bool:
+    if isinstance(part, list | tuple):
+        return any(map(_holds_tracer, part))
+    return isinstance(part, Tracer)
 
 
 def _not_an_index(part: Any) -> IndexingError:
@@ -283,6 +307,15 @@ def result_shape(shape: Shape, spec: Spec, from_arrays: Shape | None = None) -> 
         at = placement(spec)
         kept[at:at] = from_arrays
     return tuple(kept)
+
+
+def order_of(found: Index) -> list[int] | None:
+    """The axes of what a spec gives in NumPy's order; None where that is their own."""
+    if not (found.parted and found.arrays and placement(found.spec)):
+        return None
+    at, among = placement(found.spec), array_shape("getitem", found.spec, found.arrays)
+    ndim, behind = len(result_shape(found.shape, found.spec, among)), at + len(among)
+    return [*range(at, behind), *range(at), *range(behind, ndim)]
 
 
 def array_axes(spec: Spec) -> list[int]:

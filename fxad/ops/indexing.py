@@ -20,6 +20,7 @@ from fxad.ops.base import (
     reshape,
     shape_of,
     to_front,
+    transpose,
 )
 from fxad.ops.elementwise import add, remainder, select
 from fxad.ops.elementwise import max as maximum
@@ -33,6 +34,7 @@ from fxad.ops.index_spec import (
     array_shape,
     basic,
     batch_index,
+    order_of,
     parse,
     placement,
     rebuild,
@@ -260,11 +262,18 @@ def zeros_beside(x: Any, shape: Shape) -> Any:
 
 def getitem(x: Any, index: Any) -> Any:
     """``x[index]``, with all that NumPy allows there, and tracers."""
-    shape, spec, arrays, unique = parse(shape_of(x), index)
-    x = _as_shape(x, shape)
-    if not arrays:
-        return getitem_p.bind(x, spec=spec)
-    return gather_p.bind(x, *arrays, spec=spec, fill_value=None, unique=unique)
+    found = parse(shape_of(x), index)
+    x = _as_shape(x, found.shape)
+    if not found.arrays:
+        return getitem_p.bind(x, spec=found.spec)
+    out = gather_p.bind(x, *found.arrays, spec=found.spec, fill_value=None, unique=found.unique)
+    return _in_order(out, found)
+
+
+def _in_order(out: Any, found: Index) -> Any:
+    """What a spec gives with its axes in NumPy's order."""
+    order = order_of(found)
+    return out if order is None else transpose(out, order)
 
 
 def _as_shape(x: Any, shape: Shape) -> Any:
@@ -360,13 +369,14 @@ def get(
         return getitem_p.bind(x, spec=found.spec)
     if mode == "fill" and fill_value is None:
         fill_value = default_fill(dtype_of(x))
-    return gather_p.bind(
+    out = gather_p.bind(
         x,
         *found.arrays,
         spec=found.spec,
         fill_value=fill_value if mode == "fill" else None,
         unique=found.unique or unique_indices,
     )
+    return _in_order(out, found)
 
 
 def index_array(operation: str, indices: Any) -> Any:

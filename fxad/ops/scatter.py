@@ -22,6 +22,7 @@ from fxad.ops.base import (
     reshape,
     shape_of,
     to_front,
+    transpose,
     unbroadcast,
 )
 from fxad.ops.cumulative import linear_recurrence
@@ -32,6 +33,7 @@ from fxad.ops.index_spec import (
     Spec,
     array_shape,
     batch_index,
+    order_of,
     rebuild,
     result_shape,
 )
@@ -359,10 +361,16 @@ def scatter(
     """
     before = shape_of(x)
     found, mode = parse_with_mode("at", before, index, mode)
-    wanted = _updates_shape(found.shape, found.arrays, found.spec)
+    wanted, order = _updates_shape(found.shape, found.arrays, found.spec), order_of(found)
+    if order is None:
+        updates = as_updates(x, values, wanted)
+    else:
+        updates = as_updates(x, values, tuple(wanted[d] for d in order))
+        if shape_of(updates):
+            updates = transpose(updates, sorted(range(len(order)), key=order.__getitem__))
     out = scatter_p.bind(
         x if len(found.shape) == len(before) else reshape(x, found.shape),
-        as_updates(x, values, wanted),
+        updates,
         *found.arrays,
         spec=found.spec,
         combine=combine,
@@ -389,7 +397,7 @@ def as_updates(x: Any, values: Any, wanted: Shape) -> Any:
             f"got values of {given.dtype} for an array of {dtype}, which cannot hold them",
             f"Cast the values with .astype('{dtype}') or the array with .astype('{given.dtype}').",
         )
-    values = convert(values, dtype)
+    values = assigned(values, dtype)
     shape = given.shape
     extra = max(len(shape) - len(wanted), 0)
     if any(n != 1 for n in shape[:extra]) or not all(

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fxad.ops.indexing as ops
+from fxad.compiler.jit import jit
 from fxad.core.aval import ShapedArray, aval_of
 from fxad.core.staging import stage
 from fxad.errors import (
@@ -44,6 +45,8 @@ INDICES = [
     (slice(None), X[0, :, 0] > 5, [0]), (X[:, 0, 0] > 5, slice(None), X[0, 0] > 2),
     ([True, False, True], [0, 1]), True, False, np.True_, (True, slice(None), [0, 1]),
     (slice(None), True, [0, 1]), (..., False), (0, True), (True, True), (None, X[..., 1] > 3),
+    (slice(None), [0, 1], ..., [1, 2]), (slice(None), 0, ..., [1, 2, 2]), (..., 0, [1, 2]),
+    (slice(None), [[0, 1]], ..., 2), (slice(None), 0, ..., X[0, 0] > 2), ([0, 1], [1, 2], ..., 0),
     ((0, 1),), (slice(None), (0, 1)), slice(np.int64(1), None), (slice(0), [0, 1]),
 ]  # fmt: skip
 
@@ -54,6 +57,22 @@ def test_indexing_is_numpys(index, rng):
     x = rng.standard_normal(X.shape)
     check_op(lambda x: ops.getitem(x, index), (x,))
     check_vmap(lambda x: ops.getitem(x, index), (x,))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        lambda i: [i, 2],
+        lambda i: (slice(None), [i, 0, i + 1]),
+        lambda i: ([[i], [0]], ..., [1, i]),
+        lambda i: (0, (i, 1)),
+    ],
+)
+def test_lists_of_traced_integers(index):
+    """They are arrays, as lists of integers are."""
+    same(jit(lambda x, i: ops.getitem(x, index(i)))(X, 1), X[index(1)])
+    each = vmap(lambda i: ops.getitem(X, index(i)))(np.array([0, 1]))
+    same(each, np.stack([X[index(0)], X[index(1)]]))
 
 
 @pytest.mark.parametrize(

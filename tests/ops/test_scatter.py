@@ -35,6 +35,7 @@ INDICES = [
     [0, 2], [0, 0, 2], [1, 1, 1, 1], (slice(None), [1, 1, 3]), ([0, 0, 1], [1, 1, 3]),
     (0, slice(None), [1, 1, 0]), ([[0], [2]], slice(1, 3), [0, 0]), [], slice(2, 2), True, False,
     np.arange(60).reshape(3, 4, 5) % 3 == 0, (..., np.arange(5) > 2), (np.array(1), ..., 0),
+    (slice(None), [0, 1, 0], ..., [1, 2, 1]), (slice(None), 0, ..., [1, 2, 2]),
 ]  # fmt: skip
 
 
