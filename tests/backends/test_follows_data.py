@@ -6,8 +6,6 @@ none of CuPy's signatures, dtypes or values. ``test_cupy.py`` and ``test_cupy_ac
 for the first two without a GPU, and the tests marked ``gpu`` for all three with one.
 """
 
-import sys
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -18,48 +16,10 @@ import fxad
 import fxad.lax as lax
 import fxad.numpy as fnp
 import fxad.tree as tree
-from fxad.backends import kernels, register_backend
-from tests.documents import ROOT, blocks
-from tests.opinfo import OpInfo, SampleInput, explained, table
+from tests.backends.elsewhere import away, fake, infos
+from tests.opinfo import OpInfo, SampleInput, explained
 
 SAMPLES = 4
-
-
-def load_fake() -> Any:
-    """The module that the recipe creates, registered as the recipe says."""
-    (source,) = (b for b in blocks(ROOT / "CONTRIBUTING.md") if "backends/fake.py" in b.lead)
-    module = sys.modules["fake_device"] = types.ModuleType("fake_device")
-    exec(compile(source.text, "fake_device.py", "exec"), vars(module))
-    register_backend("fake", "fake_device", requires="fake_device", platform="fake")
-    return module
-
-
-fake = load_fake()
-ELSEWHERE = {
-    "device_put": "moves arrays",
-    "getitem_mask": "its shapes depend on values",
-    "custom_jvp": "its function multiplies by an array on the host, which CuPy refuses too",
-    "custom_vjp": "as custom_jvp",
-    "jvp_of_custom_vjp": "as custom_jvp",
-}
-
-
-def infos() -> list[OpInfo]:
-    with_kernels = kernels.registrations().keys()
-    return [
-        info
-        for info in table()
-        if info.dtypes
-        and info.name not in ELSEWHERE
-        and not with_kernels & {primitive.name for primitive in info.primitives}
-    ]
-
-
-def away(arg: Any) -> Any:
-    def put(x: Any) -> Any:
-        return fxad.device_put(x, "fake") if isinstance(x, np.ndarray) else x
-
-    return tree.map(put, arg)
 
 
 def assert_there(out: Any) -> None:
