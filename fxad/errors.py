@@ -70,6 +70,9 @@ class ConcretizationTypeError(FxadError, TypeError):
     Under ``jit``, ``vmap`` and in loop bodies a tracer stands for every value of its shape and
     dtype, so ``if x > 0``, ``float(x)`` and ``range(n)`` have no answer. Use ``fnp.where``, loop a
     fixed number of times, or mark the argument static (``static_argnums``).
+
+    Eager derivatives know their values, but ``math.sin(x)`` and ``float(x)`` would lose the
+    derivative: use ``fnp.sin(x)``, or ``float(fxad.lax.stop_gradient(x))`` for a constant.
     """
 
 

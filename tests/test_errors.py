@@ -2,6 +2,7 @@
 
 import inspect
 import linecache
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -291,10 +292,52 @@ def test_eager_derivatives_know_their_values():
     """What is an error under jit and vmap is none here."""
 
     def f(x):
-        n = int(x) + round(float(x))
+        n = int(x) + round(float(fxad.lax.stop_gradient(x)))
         return branches(x) * n * x.item() * [1.0, 2.0, 3.0][n - 2]
 
     assert fxad.grad(f)(1.0) == 2.0
+
+
+CONSTANTS = {
+    "float": lambda x: float(x) * x,
+    "math": lambda x: math.sin(x),
+    "complex": lambda x: complex(x).real,
+    "fsum": lambda x: math.fsum([x, 1.0]),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_a_number_that_would_lose_the_derivative_is_refused(name):
+    """The gradient would be that of a constant, which nobody notices."""
+    f = CONSTANTS[name]
+    ways = {
+        "grad": fxad.grad(f),
+        "jvp": lambda x: fxad.jvp(f, (x,), (1.0,)),
+        "linearize": lambda x: fxad.linearize(f, x),
+        "hessian": fxad.hessian(f),
+    }
+    for way in ways.values():
+        with pytest.raises(errors.ConcretizationTypeError, match="lose the derivative") as caught:
+            way(2.0)
+        assert "fxad.lax.stop_gradient(x)" in str(caught.value)
+    constant = fxad.lax.stop_gradient
+    assert np.isfinite(fxad.grad(lambda x: f(constant(x)) + 0 * x)(2.0))
+
+
+def test_an_array_filled_with_a_tracer_is_refused():
+    def filled(x):
+        buffer = np.zeros(2)
+        buffer.fill(x)
+        return np.sum(buffer)
+
+    with pytest.raises(ValueError, match="an array element") as caught:  # NumPy's words for ours
+        fxad.grad(filled)(2.0)
+    assert "lose the derivative" in str(caught.value.__cause__)
+
+
+def test_numbers_without_a_derivative_stay_numbers():
+    assert fxad.grad(lambda x, n: x * float(n))(2.0, 3) == 3.0
+    assert fxad.grad(lambda x: x * float(x > 1) * int(x))(2.5) == 2.0
 
 
 def test_strict_devices_refuse_to_mix(monkeypatch):

@@ -126,6 +126,10 @@ class Tracer:
         """What stands for it in the parent trace, where that is one value; else None."""
         return None
 
+    def differentiated(self) -> bool:
+        """Whether a derivative follows the value, which no number of Python's could carry on."""
+        return False
+
     def origin(self) -> str:
         """Where the value comes from, for messages."""
         return ""
@@ -146,13 +150,13 @@ class Tracer:
         return bool(self._python_value("bool", TracerBoolConversionError))
 
     def __float__(self) -> float:
-        return float(self._python_value("float", assigned=True))
+        return float(self._python_value("float", constant=True))
 
     def __int__(self) -> int:
-        return int(self._python_value("int", assigned=True))
+        return int(self._python_value("int"))
 
     def __complex__(self) -> complex:
-        return complex(self._python_value("complex", assigned=True))
+        return complex(self._python_value("complex", constant=True))
 
     def __index__(self) -> int:
         return operator.index(self._python_value("index", TracerIntegerConversionError))
@@ -169,13 +173,13 @@ class Tracer:
         self,
         operation: str,
         kind: type[ConcretizationTypeError] = ConcretizationTypeError,
-        assigned: bool = False,
+        constant: bool = False,
     ) -> Any:
         value = self.concrete()
         if value is None:
             self._refuse(operation, kind)
         # NumPy's a[i] = tracer asks for a number: the array would keep it and lose the derivative.
-        if assigned and assigns_item(2):
+        if operation in ("float", "int", "complex") and assigns_item(2):
             raise error(
                 TracerAssignmentError,
                 "setitem",
@@ -183,6 +187,15 @@ class Tracer:
                 "wanted a pure function",
                 "Collect the values in a list and use fnp.stack, or write "
                 "a = fnp.at(a)[index].set(value).",
+            )
+        if constant and self.differentiated():
+            raise error(
+                ConcretizationTypeError,
+                operation,
+                f"got a {self.aval.long_name()} that is differentiated under "
+                f"{self._trace.transformation}: a Python number of it would lose the derivative",
+                "Use fxad.numpy's functions instead of math's. Where a constant is meant, take the "
+                "value of fxad.lax.stop_gradient(x).",
             )
         return value
 

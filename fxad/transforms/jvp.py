@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 import fxad.tree as tree
-from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0, tangent_aval
+from fxad.core.aval import (
+    PYTHON_SCALARS,
+    ShapedArray,
+    aval_of,
+    float0,
+    is_differentiable,
+    tangent_aval,
+)
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
@@ -59,6 +66,10 @@ class PrimalTracer(Tracer):
     def below(self) -> Any:
         """The primal."""
         return self.primal
+
+    def differentiated(self) -> bool:
+        """Floats are; integers and booleans go along without a derivative."""
+        return is_differentiable(self.dtype)
 
 
 class JVPTracer(PrimalTracer):
