@@ -17,8 +17,8 @@ from fxad.core.staging import JaxprTrace
 from fxad.core.trace import EVAL, Tracer, current_trace, ground
 from fxad.errors import ShapeError
 from fxad.numpy.dispatch import ARRAY, FOREIGN, TRACED, implements, kinds
-from fxad.numpy.nested import NESTED, array_of, operand
-from fxad.ops.base import broadcast_to, convert, dtype_of, reshape, shape_of
+from fxad.numpy.nested import NESTED, array_of, operand, to_cast
+from fxad.ops.base import assigned, broadcast_to, convert, dtype_of, reshape, shape_of
 from fxad.ops.base import full as staged_full
 from fxad.ops.identity import copy as copied
 from fxad.ops.transfer import device_put
@@ -166,8 +166,8 @@ def full(
       [2.5, 2.5, 2.5]
     """
     if staging() or kinds((fill_value,)) & TRACED:
-        value = operand(fill_value)
-        return broadcast_to(value if dtype is None else convert(value, dtype), lengths(shape))
+        value = operand(fill_value) if dtype is None else assigned(to_cast(fill_value), dtype)
+        return broadcast_to(value, lengths(shape))
     if dtype is None and type(fill_value) in PYTHON_SCALARS:
         dtype = default_dtype(fill_value)
     xp = default_xp() if type(fill_value) in PYTHON_SCALARS else namespace_of(fill_value)
@@ -183,7 +183,7 @@ def _like(x: Any, value: Any, dtype: Any, shape: Any, device: Any) -> Any:
     shape = shape_of(x) if shape is None else lengths(shape)
     dtype = dtype_of(x) if dtype is None else np.dtype(dtype)
     if staging() or isinstance(value, Tracer):
-        return broadcast_to(convert(value, dtype), shape)
+        return broadcast_to(assigned(value, dtype), shape)
     return _on(device, namespace_of(x).full(shape, value, dtype))
 
 
@@ -310,7 +310,7 @@ def full_like(
       >>> fnp.full_like([1.0, 2.0], 7).tolist()
       [7.0, 7.0]
     """
-    return _like(a, operand(fill_value), dtype, shape, device)
+    return _like(a, to_cast(fill_value), dtype, shape, device)
 
 
 # From values -------------------------------------------------------------------------------------

@@ -15,10 +15,11 @@ from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, DtypeError
 from fxad.numpy.dispatch import implements, known
-from fxad.numpy.nested import operand
+from fxad.numpy.nested import operand, to_cast
 from fxad.numpy.quantiles import median
 from fxad.numpy.ranges import linspace
 from fxad.ops.base import (
+    assigned,
     broadcast_to,
     convert,
     dtype_of,
@@ -114,10 +115,10 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     shape = shape_of(arr)
     length, ndim = shape[axis], len(shape)
     obj = obj if isinstance(obj, slice) else known("insert", obj)
-    values = operand(values)
+    values = to_cast(values)
     if dtype_of(values).kind == "c" and dtype_of(arr).kind != "c":
         raise error(DtypeError, "insert", f"got complex values for an array of {dtype_of(arr)}")
-    values = convert(values, dtype_of(arr))
+    values = assigned(values, dtype_of(arr))
     values = reshape(values, (1,) * (ndim - len(shape_of(values))) + tuple(shape_of(values)))
     if isinstance(obj, slice) or np.ndim(obj):
         places = np.arange(length)[obj] if isinstance(obj, slice) else np.asarray(obj)

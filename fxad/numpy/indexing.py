@@ -18,8 +18,8 @@ from fxad.errors import ArgumentValueError, DtypeError, ShapeError, TracerAssign
 from fxad.numpy.creation import full_like
 from fxad.numpy.dispatch import TABLE, implements, known, refuse_out
 from fxad.numpy.dtypes import result_type
-from fxad.numpy.nested import NESTED, array_of, operand, strong
-from fxad.ops.base import convert, dtype_of, reshape, shape_of
+from fxad.numpy.nested import NESTED, array_of, operand, strong, to_cast
+from fxad.ops.base import assigned, convert, dtype_of, reshape, shape_of
 from fxad.ops.elementwise import max as maximum
 from fxad.ops.elementwise import min as minimum
 from fxad.ops.elementwise import remainder
@@ -248,7 +248,9 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
       [1, 20, 3]
     """
     refuse_out("choose", out)
-    arrays = [operand(choice) for choice in choices]
+    arrays = [to_cast(choice) for choice in choices]
+    dtype = result_type(*arrays)
+    arrays = [convert(choice, dtype) for choice in arrays]
     which, *arrays = broadcast_arrays(_choice(operand(a), len(arrays), mode), *arrays)
     found = ops.take_along_axis(stack(arrays), reshape(which, (1, *shape_of(which))), 0)
     return reshape(found, shape_of(which))
@@ -361,12 +363,12 @@ def _piece(out: Any, x: Any, condition: Any, f: Any) -> Any:
         piece = f(x) if callable(f) else f
         rest = len(shape_of(x)) - len(shape_of(condition))
         condition = reshape(condition, (*shape_of(condition), *(1,) * rest))
-        return choose_between(condition, convert(piece, dtype_of(x)), out)
+        return choose_between(condition, assigned(piece, dtype_of(x)), out)
     if not np.any(condition):
         return out
     # Only there is the function evaluated, so that what it does elsewhere is of no concern.
     piece = f(ops.getitem(x, condition)) if callable(f) else f
-    return functional.at(out)[condition].set(convert(piece, dtype_of(x)))
+    return functional.at(out)[condition].set(assigned(piece, dtype_of(x)))
 
 
 # Parts replaced, in a new array ------------------------------------------------------------------
@@ -409,7 +411,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -
       >>> fnp.put_along_axis(fnp.zeros((1, 3)), fnp.array([[1]]), 7, axis=1).tolist()
       [[0.0, 7.0, 0.0]]
     """
-    return scatter.put_along_axis(operand(arr), operand(indices), operand(values), axis)
+    return scatter.put_along_axis(operand(arr), operand(indices), to_cast(values), axis)
 
 
 def put(a: Any, ind: Any, v: Any, mode: str | None = "raise") -> Any:

@@ -128,6 +128,12 @@ def convert(x: Any, dtype: Any) -> Any:
     return convert_element_type_p.bind(x, dtype=dtype)
 
 
+def assigned(x: Any, dtype: Any) -> Any:
+    """``x`` as an array of ``dtype`` takes it: no Python integer that it cannot hold (NEP 50)."""
+    dtype = np.dtype(dtype)
+    return dtype.type(x) if type(x) is int and dtype.kind in "iu" else convert(x, dtype)
+
+
 # Sum of tangents -------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from fxad.core.source import error
 from fxad.core.trace import is_linear
 from fxad.errors import DtypeError, IndexingError, ShapeError
 from fxad.ops.base import (
+    assigned,
     broadcast_to,
     convert,
     dtype_of,

@@ -120,9 +120,11 @@ CHOOSE = [
     call([0, 1, 0], [[1, 2, 3], [4, 5, 6]]), wrong([0, 5, 0, 0], [V, W]),
     wrong([0, -1, 0, 0], [V, W]), wrong([0.0, 1, 0, 0], [V, W]), wrong([0, 1, 0, 0], [V, U]),
     wrong([0], []), wrong([0, 1, 0, 1], [V, W], mode="unknown"),
-    call(a=[0, 1, 1, 0], choices=[V, W]),
+    call(a=[0, 1, 1, 0], choices=[V, W]), call([0, 1, 0, 1], [F[0], 2.0]), rough(I8 & 1, [I8, 3]),
+    rough(I8 & 1, [I8, 2.5]), rough([0, 1, 0], [1, 2.5]),
 ]
 PIECEWISE = [
+    wrong(I8, [I8 < 0], [300]), rough(I8, [I8 < 0], [100]),
     call(M, [M < 0, M >= 0], [-1, 1]), call(M, [M < 0, M >= 0], [np.negative, np.square]),
     call(M, [M < 0], [lambda x: 2 * x, lambda x: x**2]),
     call(M, [M < -1, M > 1], [lambda x: -x, lambda x: x, 0.5]), call(V, V > 0, [np.sin]),

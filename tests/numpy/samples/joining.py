@@ -145,6 +145,7 @@ SAMPLES = {
         wrong(M, 0, 1.0), call(E0, []), wrong(E0, 0), call(V, range(2)),
     ],
     "insert": [
+        wrong(I8, 0, 300), call(I8, 0, 100), call(I8, 0, 1.5),
         call(V, 1, 5), call(V, 1, X0), call(V, 1, [5.0, 6.0]), call(V, [1, 3], [5, 6]),
         call(V, [1, 1, 3], [5, 6, 7]), call(V, [3, 1], [5, 6]), call(V, [0, 4], 9),
         call(V, slice(1, 3), [5, 6]), call(V, slice(1, 3), 5), call(V, -1, 5), call(V, 4, 5),

@@ -50,6 +50,7 @@ SAMPLES = {
     "ones_like": LIKE,
     "empty_like": [call(E), call(E, int), call(M, shape=(0,)), call(M, shape=0)],
     "full_like": [
+        wrong(I8, 300), call(I8, 100), wrong(I, -1, np.uint8),
         call(M, 7), call(M, X0), call(M, 2.5, int), call(I, 2), rough(I, 2.7), rough(I, X0),
         call(F, X0), call(F, 1), call(M, V), call(M, [1, 2, 3, 4]), call([1, 2], 3),
         call([1.0, X0], 3), call(X0, X0), call(M, X0, shape=(2,)), call(M, V, shape=(2, 4)),

@@ -134,6 +134,7 @@ SAMPLES: dict[str, list[Call]] = {
     "hanning": [call(5), call(1), call(0), call(4), call(-1), call(2.5)],
     "kaiser": [call(5, 2.0), call(1, 1.0), call(0, 1.0), call(4, 0), call(M=5, beta=14)],
     "put": [
+        wrong(I8, [0, 1], 300), rough(I8, [0, 1], 100),
         call(V, [0, 2], [5.0, 6.0]), call(M, [0, 5], 1.5), call(M, 3, X0), call(M, [0, -1], [1, 2]),
         call(M, [0, 1, 2], [5, 6]), call(M, [[0, 1], [2, 3]], V), rough(I, [0, 1], [2, 3]),
         rough(I, [0], 2.7), call(V, [9, -9], [1, 2], mode="wrap"),
@@ -142,6 +143,7 @@ SAMPLES: dict[str, list[Call]] = {
         rough(V, [1, 1], [5.0, 6.0]),
     ],
     "put_along_axis": [
+        wrong(I8, np.array([[0], [1], [2]]), 300, 1), rough(I8, np.array([[0], [1], [2]]), 100, 1),
         call(M, _ORDER, N, 1), call(M, np.array([[0], [1], [2]]), 5.0, 1),
         call(M, np.array([[2, 0, 1, 1]]), V, 0), call(M, np.array([1, 5, -1]), 2.5, None),
         rough(I, _ORDER, 7, 1), call(V, np.array([1, 0]), [5, 6], 0), call(M, _ORDER, X0, axis=-1),
@@ -155,6 +157,7 @@ SAMPLES: dict[str, list[Call]] = {
         by_value(F, T, [X0]), call(V, [1, 0, 1, 0], W),
     ],
     "fill_diagonal": [
+        wrong(I8, 300), rough(I8, 100),
         call(Q, 5.0), call(M, 5), call(Q, X0), call(Q, U), call(M, [1, 2, 3]), call(M.T, 5.0),
         call(np.ones((7, 3)), 5.0, True), call(np.ones((7, 3)), [1.0, 2.0]),
         call(np.stack([Q, Q, Q]), 2.0), rough(I, 7), rough(I, 2.7), wrong(V, 1.0), wrong(B, 1.0),
