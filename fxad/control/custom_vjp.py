@@ -27,9 +27,9 @@ from fxad.errors import (
     NonDifferentiableError,
     StructureError,
 )
-from fxad.ops.base import convert, reduce_sum, shape_of, zeros_beside
+from fxad.ops.base import convert, reduce_sum, shape_of
 from fxad.transforms.common import check_callable, flatten_outputs, matches
-from fxad.transforms.jvp import instantiate, jvp_flat
+from fxad.transforms.jvp import instantiate, jvp_flat, zeros_for
 from fxad.transforms.nodes import backward
 from fxad.transforms.tape import TapeTrace
 from fxad.transforms.vmap import batch_function
@@ -165,7 +165,7 @@ def _push(args: Sequence[Any], bwd: Flat, out_avals: Any, active: Any, name: str
             "Make bwd linear in the cotangent, or give the function a custom_jvp rule.",
         ) from e
     return [
-        zeros_beside(a, tangents) if r is None else r
+        zeros_for(a, tangents) if r is None else r
         for r, a in zip(results, out_avals, strict=True)
     ]
 
@@ -175,7 +175,7 @@ def _transpose_linear(
 ) -> list[Any]:
     residuals, tangents = _split_linear(args, active)
     full = [
-        zeros_beside(a, cts) if ct is None else ct
+        zeros_for(a, cts) if ct is None else ct
         for ct, a in zip(cts, out_avals, strict=True)
         if a.dtype.kind in "fc"
     ]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fxad.backends.registry import backend_of
-from fxad.core.aval import DType, Shape, ShapedArray, aval_of, float0, is_differentiable
+from fxad.core.aval import DType, Shape, ShapedArray, aval_of, is_differentiable
 from fxad.core.primitive import Primitive, Rule
 from fxad.core.source import error
 from fxad.core.trace import Tracer, ground
@@ -298,14 +298,6 @@ def put_beside(array: Any, x: Any) -> Any:
     """An array that was made on the host, where ``x`` lives."""
     home = _device_home(x)
     return array if home is None else home.put(array, home.device_of(ground(x)))
-
-
-def zeros_beside(aval: ShapedArray, others: Sequence[Any]) -> Any:
-    """Zeros where the first of some arrays lives (None among them is none); float0 on the host."""
-    home = next((x for x in others if x is not None), None)
-    if aval.dtype == float0 or home is None or _device_home(home) is None:
-        return np.zeros(aval.shape, aval.dtype)
-    return convert(broadcast_to(number_like(home, 0), aval.shape), aval.dtype)
 
 
 def _sum_abstract(x: ShapedArray, *, axes: tuple[int, ...]) -> ShapedArray:

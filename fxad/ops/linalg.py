@@ -23,7 +23,6 @@ from fxad.ops.base import (
     reshape,
     shape_of,
     transpose,
-    zeros_beside,
 )
 from fxad.ops.contraction import matmul
 from fxad.ops.decompositions import svdvals
@@ -41,7 +40,7 @@ from fxad.ops.elementwise import (
     select,
     sub,
 )
-from fxad.ops.indexing import getitem
+from fxad.ops.indexing import getitem, zeros_beside
 from fxad.ops.logic import eq, gt, ne
 from fxad.ops.matrices import (
     adjoint,
@@ -332,7 +331,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
         rest = sub(b, matmul(a, x))
         residuals = reduce_sum(real(mul(conj(rest), rest)), (0,))
     else:
-        residuals = zeros_beside(ShapedArray((0,), real_dtype(dtype_of(a))), (a,))
+        residuals = convert(zeros_beside(a, (0,)), real_dtype(dtype_of(a)))
     return reshape(x, (n,)) if vector else x, residuals, rank, s
 
 

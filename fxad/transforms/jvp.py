@@ -23,6 +23,7 @@ from fxad.core.staging import stage
 from fxad.core.trace import Trace, Tracer, current_trace, register_tracer, under, within
 from fxad.errors import ArgumentTypeError
 from fxad.ops.base import convert, zeros_like
+from fxad.ops.indexing import zeros_beside
 from fxad.transforms.common import (
     check_callable,
     check_like,
@@ -139,6 +140,14 @@ def instantiate(tangent: Any, primal: Any) -> Any:
     if aval.dtype == float0:
         return np.zeros(aval.shape, float0)
     return zeros_like(primal)
+
+
+def zeros_for(aval: ShapedArray, others: Sequence[Any]) -> Any:
+    """Zeros where the first of some arrays lives (None among them is none); float0 on the host."""
+    home = next((x for x in others if x is not None), None)
+    if aval.dtype == float0 or home is None:
+        return np.zeros(aval.shape, aval.dtype)
+    return convert(zeros_beside(home, aval.shape), aval.dtype)
 
 
 def jvp(

@@ -11,8 +11,9 @@ from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import error
 from fxad.core.trace import current_trace, within
 from fxad.errors import ArgumentTypeError
-from fxad.ops.base import convert, zeros_beside
+from fxad.ops.base import convert
 from fxad.transforms.common import check_like, check_structure, flatten_inputs, own
+from fxad.transforms.jvp import zeros_for
 from fxad.transforms.nodes import backward
 from fxad.transforms.tape import TapeTrace
 from fxad.tree_util import register_pytree_node
@@ -98,7 +99,7 @@ def _fill(
     given = iter(values)
     full = [next(given) if is_live else None for is_live in live]
     return [
-        zeros_beside(tangent_aval(a), beside) if v is None else v
+        zeros_for(tangent_aval(a), beside) if v is None else v
         for v, a in zip(full, avals, strict=True)
     ]
 

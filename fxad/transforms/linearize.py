@@ -14,7 +14,7 @@ from fxad.core.aval import ShapedArray, aval_of
 from fxad.core.source import error
 from fxad.core.trace import current_trace, within
 from fxad.errors import DtypeError, InputMutatedError, NonScalarOutputError
-from fxad.ops.base import number_like, shape_of, zeros_beside
+from fxad.ops.base import number_like, shape_of
 from fxad.transforms.common import (
     check_callable,
     check_structure,
@@ -26,7 +26,7 @@ from fxad.transforms.common import (
     partial_call,
     unpack_aux,
 )
-from fxad.transforms.jvp import instantiate
+from fxad.transforms.jvp import instantiate, zeros_for
 from fxad.transforms.linear_function import Pullback, Pushforward, Recorded, check_tangent
 from fxad.transforms.nodes import backward, force_factors
 from fxad.transforms.staged import tape_jaxpr
@@ -245,7 +245,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
             for c, a in zip(tree.leaves(ct), out_avals, strict=True)
         ]
         results = backward(nodes, cts, [x.node for x in inputs])
-        full = [zeros_beside(a, cts) if r is None else r
+        full = [zeros_for(a, cts) if r is None else r
                 for r, a in zip(results, avals, strict=True)]
         return tree.unflatten(structure, own(full, cts))
 
