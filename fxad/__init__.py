@@ -10,7 +10,8 @@ from fxad.backends import (
     devices,
     local_devices,
 )
-from fxad.compiler.jit import ShapeDtypeStruct, clear_caches, eval_shape, jit, make_jaxpr
+from fxad.compiler.abstract import ShapeDtypeStruct, eval_shape, make_jaxpr
+from fxad.compiler.jit import clear_caches, jit
 from fxad.control.checkpoint import checkpoint, remat
 from fxad.control.closure import closure_convert
 from fxad.control.custom_jvp import custom_jvp
