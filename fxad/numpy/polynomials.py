@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.elementwise as ops
+from fxad.control.custom_jvp import custom_jvp
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, ShapeError
@@ -25,6 +26,7 @@ from fxad.ops.base import (
     reshape,
     shape_of,
     transpose,
+    zeros_like,
 )
 from fxad.ops.contraction import matmul
 from fxad.ops.linalg import lstsq
@@ -134,17 +136,19 @@ def polymul(a1: Any, a2: Any) -> Any:
       >>> fnp.polymul([1, 2], [1, 1]).tolist()
       [1, 3, 2]
     """
-    return convolve(_trimmed(_vector(a1)), _trimmed(_vector(a2)))
+    a1, a2 = _vector(a1), _vector(a2)
+    out = convolve(a1, a2)
+    # Cut off afterwards: the zeros in front have derivatives for the other coefficients.
+    return slice_in_dim(out, _leading_zeros(a1) + _leading_zeros(a2), shape_of(out)[0], 0)
 
 
-def _trimmed(p: Any) -> Any:
-    """Without zeros in front, where the values are known."""
+def _leading_zeros(p: Any) -> int:
+    """How many zeros are in front, but for the last coefficient, where the values are known."""
     value = p.concrete() if isinstance(p, Tracer) else p
     if value is None or not shape_of(p)[0]:
-        return p
+        return 0
     places = np.flatnonzero(value)
-    length = shape_of(p)[0]
-    return slice_in_dim(p, int(places[0]) if len(places) else length - 1, length, 0)
+    return int(places[0]) if len(places) else shape_of(p)[0] - 1
 
 
 @implements(np.polydiv)
@@ -291,6 +295,9 @@ def _in_pairs(zeros: Any) -> bool:
 def roots(p: Any) -> Any:
     """The zeros of a polynomial: the eigenvalues of its companion matrix.
 
+    Their derivatives are those of an implicit function, -dp(z) / p'(z), of all orders. A zero that
+    occurs twice has none: there they are infinite or NaN.
+
     Args:
       p: coefficients, the highest power first; zeros at either end are split off where values are
         known, else the first must not be 0.
@@ -303,20 +310,36 @@ def roots(p: Any) -> Any:
       >>> sorted(fnp.roots([1.0, -3.0, 2.0]).round(6).tolist())
       [1.0, 2.0]
     """
-    p = inexact(_trimmed(_needs_axis("roots", p)))
+    return _roots(inexact(_needs_axis("roots", p)))
+
+
+@custom_jvp
+def _roots(p: Any) -> Any:
     value = p.concrete() if isinstance(p, Tracer) else p
     places = np.flatnonzero(value) if value is not None else np.arange(shape_of(p)[0])
     if not len(places):
         return full_beside(p, (0,), 0)
-    last = int(places[-1]) + 1
+    first, last = int(places[0]), int(places[-1]) + 1
     split_off = full_beside(p, (shape_of(p)[0] - last,), 0)
-    degree = last - 1
+    degree = last - first - 1
     if degree < 1:
         return split_off
-    lead, rest = slice_in_dim(p, 0, 1, 0), slice_in_dim(p, 1, last, 0)
+    lead, rest = slice_in_dim(p, first, first + 1, 0), slice_in_dim(p, first + 1, last, 0)
     top = reshape(ops.neg(ops.div(rest, lead)), (1, degree))
     companion = concatenate([top, np.eye(degree - 1, degree, dtype=dtype_of(p))], 0)
     return concatenate([eigvals(companion), split_off])
+
+
+@_roots.defjvp
+def _roots_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (p,), (dp,) = primals, tangents
+    z = _roots(p)
+    value = slope = change = zeros_like(z)
+    for c, dc in zip(_coefficients(p), _coefficients(dp), strict=True):
+        slope = ops.add(ops.mul(slope, z), value)
+        value = ops.add(ops.mul(value, z), c)
+        change = ops.add(ops.mul(change, z), dc)
+    return z, ops.neg(ops.div(change, slope))
 
 
 @implements(np.polyfit)
