@@ -38,6 +38,7 @@ from fxad.ops.elementwise import (
     pow,
     real,
     select,
+    square,
     sub,
 )
 from fxad.ops.indexing import getitem, zeros_beside
@@ -110,8 +111,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 def _length(x: Any, axes: Sequence[int]) -> Any:
     """The root of the sum of squares; its derivative at zero is zero."""
-    square = real(mul(conj(x), x)) if dtype_of(x).kind == "c" else mul(x, x)
-    return root_p.bind(reduce_sum(square, axes))
+    squares = real(mul(conj(x), x)) if dtype_of(x).kind == "c" else square(x)
+    return root_p.bind(reduce_sum(squares, axes))
 
 
 def _number(ord: Any, kind: str) -> float:

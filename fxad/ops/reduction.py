@@ -27,7 +27,7 @@ from fxad.ops.base import (
     transpose,
 )
 from fxad.ops.cumulative import accumulation_dtype, product_of_others_p
-from fxad.ops.elementwise import add, conj, div, max, min, mul, real, select, sub
+from fxad.ops.elementwise import add, conj, div, max, min, mul, real, select, square, sub
 from fxad.ops.logic import eq, ne
 from fxad.ops.rules import unary
 from fxad.ops.shape import ravel
@@ -475,9 +475,9 @@ def var(
     inner, result = _moment_dtypes(dtype_of(x), dtype)
     x = convert(x, inner)
     away = only_where("var", sub(x, _mean(x, axes, where, keepdims=True)), where, 0)
-    square = real(mul(away, conj(away))) if inner.kind == "c" else mul(away, away)
+    squares = real(mul(away, conj(away))) if inner.kind == "c" else square(away)
     left = _degrees_of_freedom(_count(x, axes, where, keepdims), ddof)
-    total = reduce_sum(square, axes)
+    total = reduce_sum(squares, axes)
     total = keep(total, x, axes) if keepdims else total
     return convert(_over(total, left), np.empty(0, result).real.dtype)
 
@@ -511,5 +511,5 @@ def std(
     """The square root of ``var``; where that is 0 the derivative is 0, the least subgradient."""
     inner, result = _moment_dtypes(dtype_of(x), dtype)
     axes = reduced_axes("std", x, axis)
-    square = var(convert(x, inner), axes, None, ddof, keepdims, where)
-    return convert(root_p.bind(square), np.empty(0, result).real.dtype)
+    variance = var(convert(x, inner), axes, None, ddof, keepdims, where)
+    return convert(root_p.bind(variance), np.empty(0, result).real.dtype)
