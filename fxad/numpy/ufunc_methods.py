@@ -16,6 +16,7 @@ from fxad.errors import ArgumentTypeError, ArgumentValueError, TracerAssignmentE
 from fxad.numpy.dispatch import TABLE, check_cast, dispatching, inexact, refuse_out
 from fxad.numpy.nested import operand
 from fxad.numpy.reductions import Axis
+from fxad.numpy.ufunc_folds import FOLDED, fold, run
 from fxad.ops.base import normalize_axis, reshape, shape_of
 from fxad.ops.exponential import logsumexp
 
@@ -127,6 +128,8 @@ METHODS: dict[tuple[Any, str], Callable[..., Any]] = {
         (ufunc, "accumulate"): _accumulate(ufunc.__name__, function)
         for ufunc, function in _RUNNING.items()
     },
+    **{(ufunc, "reduce"): _reduce(fold(ufunc)) for ufunc in FOLDED},
+    **{(ufunc, "accumulate"): run(ufunc) for ufunc in FOLDED},
     **{
         (ufunc, "outer"): _outer(ufunc)
         for ufunc in TABLE
@@ -156,7 +159,11 @@ def method_of(ufunc: Any, method: str) -> Callable[..., Any]:
     )
 
 
-# fnp.add.reduce(x) is there as np.add.reduce(x) is.
+# fnp.add.reduce(x) and fnp.add.identity are there as np.add's are.
+for _ufunc in TABLE:
+    if isinstance(_ufunc, np.ufunc) and hasattr(ufuncs, _ufunc.__name__):
+        for _name in ("nin", "nout", "nargs", "identity"):
+            setattr(getattr(ufuncs, _ufunc.__name__), _name, getattr(_ufunc, _name))
 for (_ufunc, _method), _implementation in METHODS.items():
     _public = dispatching(getattr(_ufunc, _method), _implementation)
     setattr(getattr(ufuncs, _ufunc.__name__), _method, _public)

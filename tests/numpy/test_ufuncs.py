@@ -7,6 +7,7 @@ import fxad
 import fxad.numpy as fnp
 from fxad.errors import ArgumentValueError, TracerAssignmentError
 from fxad.numpy.dispatch import TABLE
+from fxad.test_util import check_grads
 from tests.numpy.values import traced
 
 UFUNCS = sorted(
@@ -99,6 +100,27 @@ METHODS = {
     "maximum.accumulate": lambda x: np.maximum.accumulate(x, 1),
     "minimum.accumulate": lambda x: np.minimum.accumulate(x),
     "logaddexp.accumulate": lambda x: np.logaddexp.accumulate(x),
+    "subtract.reduce": lambda x: np.subtract.reduce(x, axis=1),
+    "subtract.reduce initial": lambda x: np.subtract.reduce(x, keepdims=True, initial=2.0),
+    "divide.reduce": lambda x: np.divide.reduce(x),
+    "divide.reduce integers": lambda x: np.divide.reduce(x.astype(int) * 2 + 1, axis=-1),
+    "divide.reduce dtype": lambda x: np.divide.reduce(x, dtype=np.float32),
+    "fmax.reduce one of axes": lambda x: np.fmax.reduce(x, axis=(1,)),
+    "hypot.reduce": lambda x: np.hypot.reduce(x, axis=None),
+    "hypot.reduce of none": lambda x: np.hypot.reduce(x[:0]),
+    "fmax.reduce": lambda x: np.fmax.reduce(x, axis=(0, 1), keepdims=True),
+    "fmin.reduce": lambda x: np.fmin.reduce(x, axis=1, initial=0.0, where=x > 0.3),
+    "hypot.reduce where": lambda x: np.hypot.reduce(x, axis=0, where=x > 0.3),
+    "logaddexp2.reduce": lambda x: np.logaddexp2.reduce(x, axis=1),
+    "logical_xor.reduce": lambda x: np.logical_xor.reduce(x > 0, axis=None),
+    "logical_xor.reduce numbers": lambda x: np.logical_xor.reduce(x),
+    "bitwise_or.reduce": lambda x: np.bitwise_or.reduce(x.astype(np.int8), axis=None),
+    "bitwise_and.reduce of none": lambda x: np.bitwise_and.reduce(x[:0].astype(int)),
+    "gcd.reduce": lambda x: np.gcd.reduce(x.astype(int) * 6, axis=1),
+    "lcm.reduce": lambda x: np.lcm.reduce(x.astype(int) * 2, axis=0),
+    "divide.accumulate": lambda x: np.divide.accumulate(x, axis=1),
+    "hypot.accumulate": lambda x: np.hypot.accumulate(x),
+    "bitwise_xor.accumulate": lambda x: np.bitwise_xor.accumulate(x.astype(int), -1),
     "subtract.outer": lambda x: np.subtract.outer(x, [1.0, 2.0]),
     "power.outer": lambda x: np.power.outer([1.0, 2.0], x),
 }
@@ -117,5 +139,24 @@ def test_methods_of_ufuncs(name, transform):
 def test_methods_without_a_meaning_are_refused():
     with pytest.raises(TracerAssignmentError, match=r"fnp.at\(x\)\[index\].add\(values\)"):
         traced(lambda x: np.add.at(x, [0], 1.0), X)
-    with pytest.raises(TypeError, match=r"\[subtract.reduce\] got a traced value"):
-        traced(lambda x: np.subtract.reduce(x), X)
+    with pytest.raises(TypeError, match=r"\[less.reduce\] got a traced value"):
+        traced(lambda x: np.less.reduce(x), X)
+    with pytest.raises(ValueError, match=r"\[subtract.reduce\] got the axes \(0, 1\), wanted one"):
+        traced(lambda x: np.subtract.reduce(x, axis=None), np.ones((2, 2)))
+    with pytest.raises(ValueError, match=r"\[fmax.reduce\] got no elements"):
+        traced(lambda x: np.fmax.reduce(x[:0]), X)
+
+
+@pytest.mark.parametrize("name", ["subtract", "divide", "hypot", "fmax", "logaddexp2"])
+def test_derivatives_of_folds(name):
+    ufunc = getattr(np, name)
+    x = np.array([[0.5, 1.5, 2.0], [1.0, 0.25, 3.0]])
+    check_grads(lambda x: ufunc.reduce(x, axis=1), (x,), order=2)
+    check_grads(lambda x: ufunc.accumulate(x), (x,), order=2)
+
+
+def test_ufuncs_say_what_they_take():
+    for name in ("add", "sin", "logaddexp", "divmod", "fmax"):
+        ours, numpys = getattr(fnp, name), getattr(np, name)
+        for of in ("nin", "nout", "nargs", "identity"):
+            assert getattr(ours, of) == getattr(numpys, of)
