@@ -42,6 +42,7 @@ DIFFERENCES: list[tuple[str, str, str]] = [
     ("isscalar", "(float64[])", "an array without dimensions counts: tracers of both look alike"),
     ("repeat", "(float64[4], 1.5)", "half a repetition is refused, not rounded down"),
     ("trim_zeros", "(list(", "arrays, of lists with tracers too"),
+    ("ndarray.__float__ ndarray.__complex__", "(float64[])", "Python's numbers have no derivative"),
     (
         "nanvar nanstd",
         "(float32[3, 4], dtype=<class",
