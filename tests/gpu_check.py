@@ -2,8 +2,10 @@
 
 With ``FXAD_BACKEND=cupy`` (new arrays on the GPU) run the tests marked ``gpu``, those that take
 their arrays from the fixture ``xp``, with ``--all`` every other test too, and the main example.
-Nothing needs to be installed beside CuPy, pytest and NumPy; pytest-xdist spreads the tests over
-processes where it is there.
+Nothing needs to be installed beside CuPy, NumPy, pytest and hypothesis, nor fxad itself;
+pytest-xdist spreads the tests over processes where it is there. The table is printed whatever
+happens: at the end, when the time is up, when a test hangs, on SIGTERM; with ``OUT`` in the
+environment it is also written to ``$OUT/gpu_check.txt``.
 
 Exit status: 0 all passed, 1 something failed or the time was up, 2 there is no GPU to test on.
 """
@@ -13,11 +15,14 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,8 +33,12 @@ LEFT_OUT = (
     "test_wheel.py",
     "test_docs.py",
     "test_contributing.py",
+    "test_examples.py",
+    "test_gpu_check.py",
     "emulator",
 )
+#: Seconds beyond the limit after which a test that hangs is given up, and all others with it.
+GRACE = 15
 MAIN_JOB = "examples/train_digits.py"
 PACKAGES = (
     "numpy",
@@ -139,14 +148,60 @@ def run_main_job(table: Table) -> None:
     start = time.monotonic()
     left = max(table.deadline - start, 1)
     command = [sys.executable, MAIN_JOB, "--backend", "cupy"]
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=left)
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": path, "MPLBACKEND": "Agg"},
+            capture_output=True,
+            text=True,
+            timeout=left,
+        )
         failure = done.stderr.strip().rpartition("\n")[2] if done.returncode else None
     except subprocess.TimeoutExpired:
         failure = "the time is up"
     table.add(MAIN_JOB, "failed" if failure else "passed", time.monotonic() - start)
     if failure:
         table.failures[MAIN_JOB] = failure
+
+
+def report(table: Table) -> None:
+    """Prints what failed, the machine, and the table; and writes them to ``$OUT``."""
+    lines = [f"FAILED {name}: {text}" for name, text in table.failures.items()]
+    if table.late:
+        lines.append("gpu_check: stopped when the time was up, tests are left over")
+    text = "\n".join([*lines, "", versions(), "", str(table)])
+    print(text, flush=True)
+    if out := os.environ.get("OUT"):
+        Path(out, "gpu_check.txt").write_text(text + "\n", encoding="utf-8")
+
+
+def report_in_any_case(table: Table, limit: float) -> threading.Timer:
+    """Reports and ends the process when it is told to, or hangs beyond its time."""
+
+    def give_up(*_: Any) -> None:
+        table.late = True
+        report(table)
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, give_up)
+    timer = threading.Timer(limit + GRACE, give_up)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def pytest_arguments(processes: int, everything: bool) -> list[str]:
+    """Deprecations of what happens to be installed there are no failures of ours."""
+    args = ["-q", "--no-header", "--tb=short", "-rN", "-p", "no:cacheprovider"]
+    args += ["-W", "default::DeprecationWarning", "-W", "default::PendingDeprecationWarning"]
+    args += [f"--ignore=tests/{name}" for name in LEFT_OUT]
+    if not everything:
+        args += ["-p", "tests.gpu_selection"]
+    if importlib.util.find_spec("xdist"):
+        args += ["-p", "xdist.plugin", "-n", str(processes), "--dist", "worksteal"]
+    return args
 
 
 def main() -> int:
@@ -163,21 +218,16 @@ def main() -> int:
         return 2
     os.chdir(ROOT)
     os.environ["FXAD_BACKEND"] = "cupy"
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # whatever else is installed stays out
     table = Table(time.monotonic() + options.limit)
-    args = ["-q", "--no-header", "--tb=short", "-rN", "-p", "no:cacheprovider"]
-    args += ["--ignore=tests/emulator", *(f"--ignore=tests/test_{name}.py" for name in LEFT_OUT)]
-    if not options.all:
-        args += ["-p", "tests.gpu_selection"]
-    if importlib.util.find_spec("xdist"):
-        args += ["-n", str(options.n), "--dist", "worksteal"]
-    status = pytest.main([*args, *options.tests], plugins=[table])
+    timer = report_in_any_case(table, options.limit)
     if options.tests == ["tests"]:
         run_main_job(table)
-    for name, text in table.failures.items():
-        print(f"FAILED {name}: {text}")
-    if table.late:
-        print(f"gpu_check: stopped after {options.limit:g} seconds, tests are left over")
-    print(f"\n{versions()}\n\n{table}")
+    status = pytest.main(
+        [*pytest_arguments(options.n, options.all), *options.tests], plugins=[table]
+    )
+    timer.cancel()
+    report(table)
     return 0 if status == 0 and not table.failures else 1
 
 

@@ -527,8 +527,13 @@ def test_bad_input(info, number):
 # GPU -------------------------------------------------------------------------------------------
 
 
+#: What moves arrays, and functions with rules of their own that multiply by an array of the host,
+#: which CuPy refuses.
+NOT_ON_THE_GPU = {"device_put", "custom_jvp", "custom_vjp", "jvp_of_custom_vjp"}
+
+
 @pytest.mark.gpu
-@each([info for info in INFOS if info.name != "device_put"])
+@each([info for info in INFOS if info.name not in NOT_ON_THE_GPU])
 def test_cupy_is_numpy(info, rng):
     """On the GPU: the values, dtypes and gradients of the CPU, in arrays of CuPy."""
     gpu = fxad.devices("gpu")[0]

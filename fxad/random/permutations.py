@@ -11,8 +11,9 @@ import numpy as np
 import fxad.numpy as fnp
 from fxad.core.source import error
 from fxad.errors import ArgumentTypeError, ArgumentValueError, ShapeError
-from fxad.numpy.creation import shape_tuple
-from fxad.ops.base import convert, dtype_of, normalize_axis, reshape, shape_of
+from fxad.numpy.creation import shape_tuple, staging
+from fxad.ops.base import convert, dtype_of, normalize_axis, placed_as, reshape, shape_of
+from fxad.ops.creation import iota
 from fxad.ops.elementwise import add, mul, select
 from fxad.ops.identity import copy
 from fxad.ops.logic import eq
@@ -48,10 +49,15 @@ def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> A
     shape = shape_of(x)
     axis = normalize_axis("permutation", axis, len(shape) or 1)
     if not shape:
-        return _shuffle(key, fnp.arange(_count("permutation", x)), 0)
+        return _shuffle(key, _places(key, _count("permutation", x)), 0)
     if independent or len(shape) == 1:
         return _shuffle(key, x, axis)
-    return fnp.take(x, _shuffle(key, fnp.arange(shape[axis]), 0), axis=axis)
+    return fnp.take(x, _shuffle(key, _places(key, shape[axis]), 0), axis=axis)
+
+
+def _places(key: Any, n: int) -> Any:
+    """0, 1, ..., n - 1 where the key lives."""
+    return iota(np.int64, n) if staging() else placed_as(np.arange(n), key)
 
 
 def _count(operation: str, n: Any) -> int:
@@ -116,7 +122,7 @@ def choice(
         problem = f"got {draws} samples without replacement from {n} elements"
         raise error(ArgumentValueError, "choice", f"{problem}, wanted at most as many")
     if not draws:
-        picks = fnp.zeros((0,), np.int64)
+        picks = placed_as(np.zeros(0, np.int64), key)
     elif p is None:
         picks = randint(key, (draws,), 0, n) if replace else permutation(key, n)[:draws]
     else:
