@@ -163,10 +163,10 @@ def without_dropped(
     xp: Any, shape: Shape, spec: Spec, arrays: Sequence[Any], values: Any
 ) -> tuple[tuple[Any, ...], Any]:
     """An index and the values that go there, without those whose place is out of bounds."""
-    valid, _ = in_bounds(xp, shape, spec, arrays)
+    valid, known = in_bounds(xp, shape, spec, arrays)
     index = tuple(
         xp.broadcast_to(e, valid.shape)[valid] if hasattr(e, "dtype") else e
-        for e in rebuild(xp, spec, arrays)
+        for e in rebuild(xp, spec, known)
     )
     return index, values[(slice(None),) * placement(spec) + (valid,)]
 

@@ -195,6 +195,7 @@ def _scatter_impl(
     try:
         index = rebuild(xp, spec, arrays)
         if drop and arrays:
+            arrays = tuple(map(xp.asarray, arrays))  # a program hands over Python's integers
             updates = xp.broadcast_to(updates, _updates_shape(x.shape, arrays, spec))
             index, updates = without_dropped(xp, x.shape, spec, arrays, updates)
         return xp.scatter(x, index, updates, combine)

@@ -253,3 +253,22 @@ def test_staged_updates_run(rng):
             np.testing.assert_allclose(found, wanted)
     out = vmap(lambda i: ops.scatter(np.zeros(3), i, 1.0))(np.arange(3))
     np.testing.assert_array_equal(out, np.eye(3))
+
+
+@pytest.mark.parametrize("mode", ["clip", "fill", "drop", "wrap"])
+@pytest.mark.parametrize("method", ["set", "add", "mul", "min", "get"])
+@pytest.mark.parametrize("index", [9, 1, -1, np.int64(1), np.int32(9)], ids=repr)
+def test_numbers_may_be_traced_indices(method, mode, index):
+    x = np.arange(1.0, 4.0)
+
+    def f(x, i):
+        chosen = at(x)[i]
+        return chosen.get(mode=mode) if method == "get" else getattr(chosen, method)(5.0, mode=mode)
+
+    def slope(x, i):
+        return vjp(lambda x: f(x, i), x)[1](np.ones_like(wanted))[0]
+
+    wanted = f(x, np.asarray(index))
+    np.testing.assert_array_equal(jit(f)(x, index), wanted)
+    np.testing.assert_array_equal(vmap(f, in_axes=(None, 0))(x, np.array([index]))[0], wanted)
+    np.testing.assert_array_equal(jit(slope)(x, index), slope(x, np.asarray(index)))
