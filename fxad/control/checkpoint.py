@@ -9,6 +9,7 @@ from typing import Any
 import fxad.tree as tree
 from fxad.control.call import bind_call, call_primitive
 from fxad.core.aval import aval_of
+from fxad.core.jaxpr import ClosedJaxpr, alike
 from fxad.core.staging import hoist, stage
 from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs, own
 
@@ -46,6 +47,7 @@ def checkpoint(
     """
     check_callable("checkpoint", fun)
     static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    programs: dict[Any, ClosedJaxpr] = {}
 
     @functools.wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
@@ -63,8 +65,12 @@ def checkpoint(
             return outs
 
         closed, consts = hoist(stage(flat_fun, [aval_of(x) for x in leaves], "checkpoint"))
+        # Traced anew, since what it closes over may be another by now, but derived only once.
+        known = programs.setdefault(tuple(closed.in_avals), closed)
+        if not alike(known.jaxpr, closed.jaxpr):
+            known = programs[tuple(closed.in_avals)] = closed
         name = getattr(fun, "__name__", "checkpoint")
-        outs = bind_call(checkpoint_p, closed, [*consts, *leaves], name)
+        outs = bind_call(checkpoint_p, known, [*consts, *leaves], name)
         return tree.unflatten(out_structures[-1], own(outs, [*leaves, *consts]))
 
     return checkpointed

@@ -208,6 +208,45 @@ def sub_jaxprs(params: dict[str, Any]) -> Iterator[Jaxpr | ClosedJaxpr]:
                 yield item
 
 
+def alike(a: Jaxpr, b: Jaxpr) -> bool:
+    """Whether two jaxprs are one program, written with other variables."""
+    ours, theirs = (*a.constvars, *a.invars), (*b.constvars, *b.invars)
+    if len(a.eqns) != len(b.eqns) or [v.aval for v in ours] != [v.aval for v in theirs]:
+        return False
+    names = dict(zip(ours, theirs, strict=True))
+
+    def same(x: Atom, y: Atom) -> bool:
+        if isinstance(x, Var):
+            return names.get(x) is y
+        return isinstance(y, Literal) and x.aval == y.aval and _same_param(x.value, y.value)
+
+    for e, f in zip(a.eqns, b.eqns, strict=True):
+        known = len(e.invars) == len(f.invars) and all(map(same, e.invars, f.invars))
+        if not known or e.primitive is not f.primitive or not _same_params(e.params, f.params):
+            return False
+        if [v.aval for v in e.outvars] != [v.aval for v in f.outvars]:
+            return False
+        names.update(zip(e.outvars, f.outvars, strict=True))
+    return len(a.outvars) == len(b.outvars) and all(map(same, a.outvars, b.outvars))
+
+
+def _same_params(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    return a.keys() == b.keys() and all(_same_param(a[key], b[key]) for key in a)
+
+
+def _same_param(a: Any, b: Any) -> bool:
+    """Whether two parameters make one program: 1 and True do not, nor do 0.0 and -0.0."""
+    if a is b or type(a) is not type(b):
+        return a is b
+    if isinstance(a, tuple | list):
+        return len(a) == len(b) and all(map(_same_param, a, b))
+    if isinstance(a, ClosedJaxpr):
+        return not a.consts and not b.consts and alike(a.jaxpr, b.jaxpr)
+    if isinstance(a, int | float | complex | np.generic):
+        return repr(a) == repr(b)
+    return not isinstance(a, np.ndarray) and bool(a == b)
+
+
 def check_jaxpr(jaxpr: Jaxpr | ClosedJaxpr) -> None:
     """Verifies that variables are bound once, before use, and that every aval follows its rule.
 

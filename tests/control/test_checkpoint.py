@@ -7,6 +7,7 @@ import pytest
 
 import fxad
 import fxad.numpy as fnp
+from fxad.control import call
 from fxad.errors import TracerBoolConversionError
 
 
@@ -85,3 +86,23 @@ def test_trees_keywords_closures_and_integers():
     np.testing.assert_array_equal(gradient["x"], scale)
     outer = fxad.grad(lambda y: fxad.checkpoint(lambda x: x * y)(3.0))
     assert outer(2.0) == 3.0  # by what it closes over
+
+
+def test_a_function_is_derived_once_and_read_anew_at_every_call(monkeypatch):
+    derived = []
+    derive = call.linearize_jaxpr
+    monkeypatch.setattr(call, "linearize_jaxpr", lambda *a: derived.append(a) or derive(*a))
+    scale, table = 2.0, np.ones(3)
+    f = fxad.checkpoint(lambda x: (fnp.sin(x) * scale * table).sum())
+    for _ in range(3):
+        assert fxad.grad(f)(0.0) == 6.0
+        table = table + 0.0  # another array: an operand of the program
+    assert len(derived) == 1
+    table = np.full(3, 10.0)
+    assert fxad.grad(f)(0.0) == 60.0
+    assert len(derived) == 1
+    scale = 3.0  # a number that stands in the program itself
+    assert fxad.grad(f)(0.0) == 90.0
+    table = np.ones(4)
+    assert fxad.grad(f)(0.0) == 12.0
+    assert fxad.grad(lambda x: f(x).sum())(0.0) == 12.0

@@ -15,6 +15,7 @@ from fxad.core.jaxpr import (
     Jaxpr,
     Literal,
     Var,
+    alike,
     axis_names,
     check_jaxpr,
     dce_jaxpr,
@@ -164,6 +165,38 @@ def test_programs_inside_are_checked_too():
     eqn = call.replace(params={**call.params, "jaxpr": broken})
     with pytest.raises(JaxprTypeError, match="sin reads a variable"):
         check_jaxpr(Jaxpr([], closed.jaxpr.invars, [eqn], eqn.outvars))
+
+
+# Comparing ---------------------------------------------------------------------------------------
+
+
+def open_jaxpr(f, *args):
+    return fxad.make_jaxpr(f)(*args).jaxpr
+
+
+ROWS = np.ones((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("f", "others"),
+    [
+        (lambda x: fnp.sin(x) * x, [lambda x: x * fnp.sin(x), fnp.sin, lambda x: fnp.cos(x) * x]),
+        (lambda x: x * 2, [lambda x: x * 3, lambda x: x * 2.0, lambda x: x * np.int64(2)]),
+        (lambda x: x / 0.0, [lambda x: x / -0.0]),
+        (lambda x: x * float("nan"), [lambda x: x * float("inf")]),
+        (lambda x: x.sum(0), [lambda x: x.sum(1), lambda x: x.sum(), lambda x: x.max(0)]),
+        (lambda x: (x, 1.0), [lambda x: (x, 2.0), lambda x: (x,), lambda x: (1.0, x)]),
+        (lambda x: fxad.jit(fnp.sin)(x), [lambda x: fxad.jit(fnp.cos)(x), fnp.sin]),
+        (lambda x: x + np.ones(3), [lambda x: x + np.ones((2, 1))]),
+        (lambda x: x[0], [lambda x: x[1], lambda x: x[:1]]),
+    ],
+)
+def test_programs_are_alike_but_for_their_variables(f, others):
+    assert alike(open_jaxpr(f, ROWS), open_jaxpr(lambda x: f(x), ROWS))
+    assert not alike(open_jaxpr(f, ROWS), open_jaxpr(f, ROWS[:, :1].astype(np.float32)))
+    for other in others:
+        assert not alike(open_jaxpr(f, ROWS), open_jaxpr(other, ROWS))
+        assert not alike(open_jaxpr(other, ROWS), open_jaxpr(f, ROWS))
 
 
 # Parts -------------------------------------------------------------------------------------------
