@@ -16,7 +16,6 @@ from numpy import (
     double,
     dtype,
     e,
-    einsum_path,
     euler_gamma,
     finfo,
     flexible,
@@ -138,17 +137,12 @@ from fxad.numpy.histograms import (
 )
 from fxad.numpy.indexing import (
     argwhere,
-    at,
     choose,
     compress,
     extract,
-    fill_diagonal,
     flatnonzero,
     nonzero,
     piecewise,
-    place,
-    put,
-    put_along_axis,
     select,
     take,
     take_along_axis,
@@ -244,6 +238,7 @@ from fxad.numpy.products import (
     cross,
     dot,
     einsum,
+    einsum_path,
     inner,
     kron,
     matmul,
@@ -296,6 +291,7 @@ from fxad.numpy.reductions import (
     sum,
     var,
 )
+from fxad.numpy.replacing import at, fill_diagonal, place, put, put_along_axis
 from fxad.numpy.rounding import (
     angle,
     around,

@@ -294,6 +294,35 @@ def einsum(
     return ops_einsum(*cast, optimize=optimize)
 
 
+@implements(np.einsum_path)
+def einsum_path(
+    *operands: Any, optimize: Any = "greedy", einsum_call: bool = False
+) -> tuple[Any, Any]:
+    """The order of products that ``einsum`` would choose.
+
+    Args:
+      *operands: as for ``einsum``; the shapes alone count.
+      optimize: how it is chosen: "greedy", "optimal", a path, or whether at all.
+      einsum_call: as for NumPy, of plain arrays.
+
+    Returns:
+      The path, which ``einsum`` takes as ``optimize``, and a text that explains it.
+
+    Example:
+      >>> import fxad.numpy as fnp
+      >>> fnp.einsum_path("ij,jk,k->i", fnp.ones((2, 3)), fnp.ones((3, 4)), fnp.ones(4))[0]
+      ['einsum_path', (1, 2), (0, 1)]
+    """
+    step = 1 if isinstance(operands[0], str) else 2
+    shapes = [
+        np.broadcast_to(np.zeros(()), shape_of(operand(x))) if _is_array(i, operands, step) else x
+        for i, x in enumerate(operands)
+    ]
+    find: Any = np.einsum_path
+    path: tuple[Any, Any] = find(*shapes, optimize=optimize, einsum_call=einsum_call)
+    return path
+
+
 def _is_array(i: int, operands: Any, step: int) -> bool:
     """Whether an argument of einsum is an array, and not subscripts."""
     return i > 0 if step == 1 else i % 2 == 0 and i + 1 < len(operands)

@@ -78,7 +78,7 @@ def functions(ours: Any, theirs: Any) -> list[str]:
 FUNCTIONS = functions(fnp, np) + [f"linalg.{name}" for name in functions(fnp.linalg, np.linalg)]
 
 #: What NumPy has under no name, with its own tests, and what is made of tracers as text.
-ELSEWHERE = {"at", "array_repr", "array_str", "from_dlpack", "frompyfunc"}
+ELSEWHERE = {"at", "array_repr", "array_str", "einsum_path", "from_dlpack", "frompyfunc"}
 
 REFUSED = (
     TypeError, ValueError, IndexError, AttributeError, ArithmeticError, RuntimeError,

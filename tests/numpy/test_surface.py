@@ -258,3 +258,16 @@ def test_by_value_is_refused_while_staging(name):
     function, *args = BY_VALUE[name]
     with pytest.raises(fxad.errors.ConcretizationTypeError, match="known"):
         fxad.jit(function)(*args)
+
+
+def test_einsum_path_of_tracers_is_that_of_their_shapes():
+    wanted = np.einsum_path("ij,jk,k->i", M, N.T, V[:3], optimize="optimal")
+
+    def f(a, b, c):
+        found = np.einsum_path("ij,jk,k->i", a, b, c, optimize="optimal")
+        assert found == wanted
+        assert fnp.einsum_path(a, [0, 1], b, [1, 2])[0] == ["einsum_path", (0, 1)]
+        return np.sum(np.einsum("ij,jk,k->i", a, b, c, optimize=found[0]))
+
+    assert np.isclose(fxad.jit(f)(M, N.T, V[:3]), np.sum(M @ N.T @ V[:3]))
+    np.testing.assert_allclose(fxad.grad(f)(M, N.T, V[:3]), np.tile(N.T @ V[:3], (3, 1)))
