@@ -357,7 +357,7 @@ def tril(m: Any, k: int = 0) -> Any:
 
     Args:
       m: array of shape (..., n, m).
-      k: the last diagonal that is kept.
+      k: the last diagonal that is kept; may be traced.
 
     Returns:
       An array of the same shape.
@@ -376,7 +376,7 @@ def triu(m: Any, k: int = 0) -> Any:
 
     Args:
       m: array of shape (..., n, m).
-      k: the first diagonal that is kept.
+      k: the first diagonal that is kept; may be traced.
 
     Returns:
       An array of the same shape.

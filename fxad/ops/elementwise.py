@@ -7,6 +7,7 @@ operand, and ``transpose(ct, *operands)`` where the operation is linear in it.
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -593,4 +594,4 @@ complex_: Rule = complex_p.bind
 
 def round_(x: Any, decimals: int = 0) -> Any:
     """Rounded to some decimals, halves to even."""
-    return round_p.bind(x, decimals=decimals)
+    return round_p.bind(x, decimals=operator.index(decimals))

@@ -5,6 +5,7 @@ All of it works on the last two axes; those before them are stacks of matrices.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,12 +42,12 @@ triangle_p: Primitive = linear(
 
 def tril(x: Any, k: int = 0) -> Any:
     """The elements on and below the diagonal ``k``, zeros elsewhere."""
-    return triangle_p.bind(x, k=k, lower=True)
+    return triangle_p.bind(x, k=operator.index(k), lower=True)
 
 
 def triu(x: Any, k: int = 0) -> Any:
     """The elements on and above the diagonal ``k``, zeros elsewhere."""
-    return triangle_p.bind(x, k=k, lower=False)
+    return triangle_p.bind(x, k=operator.index(k), lower=False)
 
 
 def diagonal(x: Any) -> Any:

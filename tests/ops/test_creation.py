@@ -7,6 +7,7 @@ import fxad.lax as lax
 import fxad.numpy as fnp
 from fxad.compiler.jit import jit
 from fxad.errors import TracerIntegerConversionError
+from fxad.transforms.linearize import grad
 from fxad.transforms.vmap import vmap
 from tests.ops.checks import assert_same
 
@@ -24,6 +25,17 @@ def test_traced_diagonals(name, dtype):
     assert_same(vmap(lambda k: ours(3, k=k, dtype=dtype))(ks), stacked)
 
 
+@pytest.mark.parametrize("name", ["tril", "triu"])
+def test_triangles_from_traced_diagonals(name):
+    ours, numpys = getattr(fnp, name), getattr(np, name)
+    x = np.arange(24.0).reshape(2, 3, 4) + 1
+    for k in (-4, -1, 0, 2, 5):
+        assert_same(jit(ours)(x, k), numpys(x, k))
+        assert_same(jit(grad(lambda x, k: fnp.sum(ours(x, k) ** 2)))(x, k), 2 * numpys(x, k))
+    ks = np.array([1, -1])
+    assert_same(vmap(lambda k: ours(x, k))(ks), np.stack([numpys(x, k) for k in ks]))
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -34,8 +46,9 @@ def test_traced_diagonals(name, dtype):
         lambda n: fnp.indices((2, n)),
         lambda n: lax.broadcasted_iota(int, (n, 2), 0),
         lambda n: lax.iota(int, n),
+        lambda n: fnp.round(np.ones(2), n),
     ],
 )
-def test_a_traced_size_says_that_its_value_is_missing(make):
+def test_a_traced_parameter_says_that_its_value_is_missing(make):
     with pytest.raises(TracerIntegerConversionError, match="whose value is not known under jit"):
         jit(make)(3)
