@@ -10,10 +10,13 @@ import numpy as np
 
 from fxad.compiler.passes import optimize
 from fxad.control.call import per_jaxpr
+from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var, set_executor
 from fxad.core.primitive import Primitive
 from fxad.core.trace import EVAL, EvalTrace
 from fxad.ops.base import broadcast_in_dim_p
+
+_TRUTH = ShapedArray((), np.dtype(bool))
 
 
 class Instruction:
@@ -65,6 +68,8 @@ class Program:
         for var in jaxpr.invars:
             self._slot(var)
         self.count = len(jaxpr.invars)
+        # Python's bool is no weak number: as an operand it would be an integer.
+        self.truths = [self.slots[v] for v in jaxpr.invars if v.aval == _TRUTH]
         self.xp = xp
         keep = set(jaxpr.constvars)
         fresh = _fresh_variables(jaxpr)
@@ -96,6 +101,9 @@ class Program:
         """Applies it."""
         slots = self.initial.copy()
         slots[self.first_input : self.first_input + self.count] = args
+        for i in self.truths:
+            if type(slots[i]) is bool:
+                slots[i] = np.bool_(slots[i])
         for step in self.instructions:
             out = step.call(*[slots[r] for r in step.reads])
             if step.write >= 0:

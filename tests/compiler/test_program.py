@@ -68,3 +68,14 @@ def test_inputs_that_are_results_and_results_given_twice():
 
 def test_programs_without_inputs():
     assert run(fxad.make_jaxpr(lambda: fnp.full(2, 3.0).sum())()) == [6.0]
+
+
+def test_pythons_truth_values_are_no_integers():
+    for f in (fnp.invert, fnp.abs, fnp.square, fnp.argmax, fnp.atleast_2d, fxad.lax.real):
+        for value in (True, False):
+            wanted, got = np.asarray(f(np.bool_(value))), np.asarray(fxad.jit(f)(value))
+            np.testing.assert_array_equal(got, wanted, strict=True)
+            assert fxad.eval_shape(f, value).dtype == got.dtype
+    both = fxad.jit(lambda x, yes: fnp.stack([x, yes]) * fnp.reshape(yes, (1,)))
+    np.testing.assert_array_equal(both(2.0, True), [2.0, 1.0])
+    assert fxad.jit(lambda yes: yes)(True) is np.True_
