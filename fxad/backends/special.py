@@ -153,7 +153,7 @@ def erf_inv(x: Any) -> Any:
     wide = np.dtype(np.float32 if dtype.itemsize <= 4 else np.float64)
     z = given.astype(wide).ravel()
     branches = _SINGLE if wide == np.float32 else _DOUBLE
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         w = -np.log((1 - z) * (1 + z))
         bound, shift, coefficients = branches[0]
         p = _horner(coefficients, np.minimum(w, wide.type(bound)) - wide.type(shift))

@@ -129,6 +129,15 @@ def test_erf_inv_single():
     assert ulps(xp.erf_inv(half), scipy.special.erfinv(half.astype(np.float64))) <= 1
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_erf_inv_beyond_its_domain(dtype):
+    """NaN without a warning, however far beyond."""
+    x = np.array([-np.inf, np.finfo(dtype).min, -1.5, -1, 1, 1.5, np.finfo(dtype).max], dtype)
+    nan, inf = np.nan, np.inf
+    np.testing.assert_array_equal(xp.erf_inv(x), np.array([nan, nan, nan, -inf, inf, nan, nan]))
+
+
+
 @pytest.mark.parametrize(("dtype", "rtol"), [("float32", 5e-6), ("float64", 2e-10)])
 def test_erf_inv_is_close_to_jax(dtype, rtol):
     # JAX loses digits in 1 - x*x near 1, by up to these bounds; ours is within 4 ulp of the truth.
