@@ -137,7 +137,6 @@ def test_erf_inv_beyond_its_domain(dtype):
     np.testing.assert_array_equal(xp.erf_inv(x), np.array([nan, nan, nan, -inf, inf, nan, nan]))
 
 
-
 @pytest.mark.parametrize(("dtype", "rtol"), [("float32", 5e-6), ("float64", 2e-10)])
 def test_erf_inv_is_close_to_jax(dtype, rtol):
     # JAX loses digits in 1 - x*x near 1, by up to these bounds; ours is within 4 ulp of the truth.
