@@ -6,7 +6,7 @@ import enum
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import fxad.ops.contraction as ops
+import fxad.ops.dot_general as ops
 from fxad.core.source import error
 from fxad.errors import ShapeError
 from fxad.ops.base import shape_of

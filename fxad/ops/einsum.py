@@ -14,7 +14,7 @@ from fxad.core.aval import Shape, aval_of, promote
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.ops.base import convert, reduce_sum, reshape, shape_of, transpose
-from fxad.ops.contraction import dot_general_p
+from fxad.ops.dot_general import dot_general_p
 from fxad.ops.indexing import getitem
 
 #: The labels of an operand's axes: a letter's code, a number, or for the axes of an ellipsis

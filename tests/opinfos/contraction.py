@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.contraction as ops
+import fxad.ops.dot_general as products
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.ops.einsum import einsum
 from tests.opinfo import (
@@ -105,11 +106,11 @@ def _einsums(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleI
 TABLE = (
     OpInfo(
         "dot_general",
-        ops.dot_general,
+        products.dot_general,
         _letters,
         _general,
         DTYPES,
-        (ops.dot_general_p,),
+        (products.dot_general_p,),
         linear=(0, 1),
         tolerance=8,
         jax="lax.dot_general",
