@@ -3,8 +3,9 @@
 Every library computes the same work on the same numbers in one process, in turns; the medians of
 the wall-clock time of a call, waited for, are compared. Where a library runs on the current CUDA
 stream (fxad through CuPy, PyTorch), CUDA events tell beside it how long the GPU itself took. Peers
-that are not installed, or find no GPU, are left out. Writes Markdown and JSON into
-``benchmarks/results``; exit status 2 where there is no GPU.
+that are not installed, or find no GPU, are left out. Writes Markdown and JSON into ``$OUT``, else
+into ``benchmarks/results``, anew after every row: what has been measured is kept whatever follows.
+Exit status: 0 every row was measured, 1 one failed or the time was up, 2 there is no GPU.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import os
 import statistics
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -182,7 +184,10 @@ def libraries() -> list[Library]:
     found = fxad_libraries()
     for module, load in {"torch": torch_libraries, "jax": jax_libraries}.items():
         if importlib.util.find_spec(module):
-            found += load()
+            try:
+                found += load()
+            except Exception as failure:
+                print(f"{module} is left out: {failure!r:.300}", file=sys.stderr)
     return found
 
 
@@ -242,15 +247,29 @@ def assert_same_numbers(calls: list[tuple[Library, Thunk]], rtol: float) -> None
 
 @dataclass
 class Bench:
-    """One report, filled row by row."""
+    """One report, filled row by row, and what failed; no row is begun after the deadline."""
 
     libraries: list[Library]
     seconds: float
     report: Report
+    deadline: float = math.inf
+    save: Callable[[], Any] = lambda: None
+    failures: list[str] = field(default_factory=list)
 
     def run(
         self, work: str, make: Callable[[Library], Thunk], rtol: float, peer: str = "torch"
     ) -> None:
+        """Measures one piece of work; what fails is said, and does not stop the others."""
+        try:
+            if time.monotonic() > self.deadline:
+                raise TimeoutError(f"{work}: the time was up")
+            self.measure(work, make, rtol, peer)
+            self.save()
+        except Exception:
+            traceback.print_exc()
+            self.failures.append(work)
+
+    def measure(self, work: str, make: Callable[[Library], Thunk], rtol: float, peer: str) -> None:
         """Builds the call of every library, compares their numbers, times them, adds a row."""
         calls = []
         for library in self.libraries:
@@ -271,7 +290,8 @@ class Bench:
         rounds = min(len(t.wall) for t in timings.values())
         note = f"by CUDA events {events}; {rounds} rounds or more"
         self.report.add(Row(work, "ms", wall, f"fxad / {peer}", ratio(wall, peer), note=note))
-        print(f"{work}: " + ", ".join(f"{name} {value:.3g} ms" for name, value in wall.items()))
+        cells = ", ".join(f"{name} {value:.3g} ms" for name, value in wall.items())
+        print(f"{work}: {cells}", flush=True)
 
 
 @dataclass
@@ -339,19 +359,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=5.0, help="for each row")
     parser.add_argument("--largest", type=float, default=1e8, help="elements of the large arrays")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="the folder for the tables")
+    parser.add_argument("--limit", type=float, default=480, help="seconds for all rows")
+    folder = Path(os.environ.get("OUT") or RESULTS)
+    parser.add_argument("--out", type=Path, default=folder, help="the folder for the tables")
     options = parser.parse_args()
     with fxad.config.override(backend="auto", default_device=None):
         if fxad.default_backend() != "cupy":
             print("gpu_bench: CuPy finds no GPU")
             return 2
+    deadline = time.monotonic() + options.limit
     report = GpuReport()
-    with fxad.default_device("gpu"):
-        run_all(Bench(libraries(), options.seconds, report), int(options.largest))
     device = "-".join(fxad.devices("gpu")[0].device_kind.lower().split())
-    for path in report.write(options.out, device):
+    save = functools.partial(report.write, options.out, device)
+    with fxad.default_device("gpu"):
+        bench = Bench(libraries(), options.seconds, report, deadline, save)
+        run_all(bench, int(options.largest))
+    for path in save():
         print(path)
-    return 0
+    for work in bench.failures:
+        print(f"failed: {work}")
+    return 1 if bench.failures else 0
 
 
 if __name__ == "__main__":

@@ -158,7 +158,8 @@ def run_main_job(table: Table) -> None:
             text=True,
             timeout=left,
         )
-        failure = done.stderr.strip().rpartition("\n")[2] if done.returncode else None
+        last = done.stderr.replace("\r", "\n").strip().rpartition("\n")[2]
+        failure = f"exit status {done.returncode}: {last}" if done.returncode else None
     except subprocess.TimeoutExpired:
         failure = "the time is up"
     table.add(MAIN_JOB, "failed" if failure else "passed", time.monotonic() - start)

@@ -46,11 +46,23 @@ def test_every_row_agrees_and_is_written(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().err == ""
 
 
-def test_other_numbers_stop_the_run():
+def test_other_numbers_fail_their_row_alone(capsys):
     ours, _, theirs = libraries()
-    bench = gpu_bench.Bench([ours, theirs], 0.01, gpu_bench.Report())
-    with pytest.raises(AssertionError, match="torch"):
-        bench.run("work", lambda lib: lambda: np.ones(2) * (1 + (lib.name == "torch")), 1e-3)
+    saved = []
+    bench = gpu_bench.Bench([ours, theirs], 0.01, gpu_bench.Report(), save=lambda: saved.append(1))
+    bench.run("wrong", lambda lib: lambda: np.ones(2) * (1 + (lib.name == "torch")), 1e-3)
+    bench.run("right", lambda lib: lambda: np.ones(2), 1e-3)
+    assert "AssertionError" in capsys.readouterr().err
+    assert bench.failures == ["wrong"]
+    assert [row.work for row in bench.report.rows] == ["right"]
+    assert saved == [1]
+
+
+def test_no_row_begins_after_the_deadline(capsys):
+    bench = gpu_bench.Bench(libraries()[:1], 0.01, gpu_bench.Report(), deadline=0.0)
+    bench.run("late", lambda lib: lambda: np.ones(2), 1e-3)
+    assert bench.failures == ["late"]
+    assert "the time was up" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(NO_GPU is None, reason="this machine has a GPU")
