@@ -71,9 +71,9 @@ def _edges(a: Any, bins: Any, range: Any, beside: Sequence[Any] = ()) -> Any:
         range = (0.0, 1.0)
     low, high = (reduction.amin(a), reduction.amax(a)) if range is None else range
     _check_range(low, high)
-    low, high = placed_as(low, a), placed_as(high, a)
     dtype = result_type(low, high, *beside)
     dtype = dtype if dtype.kind == "f" else np.result_type(dtype, float)
+    low, high = placed_as(low, a), placed_as(high, a)
     half = ops.select(logic.eq(low, high), dtype.type(0.5), dtype.type(0))
     return linspace(ops.sub(low, half), ops.add(high, half), count + 1, dtype=dtype)
 

@@ -78,8 +78,9 @@ def arange(
     if kinds(numbers) & TRACED:
         return _traced_arange(numbers, np.dtype(dtype))
     if kinds(numbers) & FOREIGN or any(isinstance(x, np.ndarray) for x in numbers):
-        values = [np.asarray(device_get(x)).item() for x in numbers]
-        return _on(device, resolve(numbers, "arange")[0].arange(*values, dtype=dtype))
+        # By NumPy itself: it adds the numbers in their own dtypes.
+        made = np.arange(*map(device_get, numbers), dtype=dtype)
+        return _on(device, resolve(numbers, "arange")[0].asarray(made))
     if staging():
         return ops.arange(numbers[0], numbers[1], numbers[2], dtype)
     return _on(device, default_xp().arange(*numbers, dtype=dtype))
