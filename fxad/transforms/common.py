@@ -191,7 +191,7 @@ def partial_call(
 
 def unpack_aux(transformation: str, out: Any) -> tuple[Any, Any]:
     """The output and the auxiliary data of a function called with ``has_aux=True``."""
-    if not isinstance(out, tuple) or len(out) != 2:
+    if not isinstance(out, tuple | list) or len(out) != 2:
         raise error(
             ArgumentTypeError,
             transformation,
@@ -199,7 +199,7 @@ def unpack_aux(transformation: str, out: Any) -> tuple[Any, Any]:
             "wanted a pair (output, aux)",
             "Return (output, aux), or drop has_aux.",
         )
-    return out
+    return out[0], out[1]
 
 
 def check_structure(transformation: str, what: str, got: Any, wanted: Any) -> None:

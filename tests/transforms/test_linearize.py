@@ -79,7 +79,8 @@ def test_auxiliary_results():
     for result in (aux, again):
         np.testing.assert_array_equal(result["twice"], 2.0 * x)
         assert (result["name"], result["none"]) == ("text", None)
-    for bad in (lambda x: x, lambda x: (x,), lambda x: (x, x, x), lambda x: [x, x]):
+    assert fxad.grad(lambda x: [x * x, "aux"], has_aux=True)(1.0) == (2.0, "aux")
+    for bad in (lambda x: x, lambda x: (x,), lambda x: (x, x, x), lambda x: {"a": x, "b": x}):
         with pytest.raises(ArgumentTypeError, match=r"wanted a pair \(output, aux\)"):
             fxad.grad(bad, has_aux=True)(1.0)
 
