@@ -16,6 +16,7 @@ import fxad.ops.elementwise as ops
 import fxad.ops.floats as floats
 import fxad.ops.logic as logic
 import fxad.ops.special as special
+import fxad.ops.trigonometry as angles
 from fxad.core.aval import aval_of, promote
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
@@ -193,7 +194,7 @@ max = _binary("max", ops.max_p, "The larger of two; NaN where one is.", f"{_A}, 
 min = _binary(
     "min", ops.min_p, "The smaller of two; NaN where one is.", f"{_A}, 0.0", "[0.0, -2.0]"
 )
-atan2 = _binary("atan2", ops.atan2_p, "The angle of the point (y, x).", f"{_0}, 1.0", "[0.0]")
+atan2 = _binary("atan2", angles.atan2_p, "The angle of the point (y, x).", f"{_0}, 1.0", "[0.0]")
 nextafter = _binary(
     "nextafter", floats.nextafter_p, "The next float toward the second.", f"{_0}, 1.0", "[5e-324]"
 )
@@ -251,18 +252,18 @@ exp2 = _unary("exp2", ops.exp2_p, "Two to the power of it.", "np.array([3.0])", 
 expm1 = _unary("expm1", ops.expm1_p, "exp(x) - 1, exact for small x.", _0, "[0.0]", True)
 log = _unary("log", ops.log_p, "Natural logarithm.", "np.array([1.0])", "[0.0]", True)
 log1p = _unary("log1p", ops.log1p_p, "log(1 + x), exact for small x.", _0, "[0.0]", True)
-sin = _unary("sin", ops.sin_p, "Sine.", _0, "[0.0]", True)
-cos = _unary("cos", ops.cos_p, "Cosine.", _0, "[1.0]", True)
-tan = _unary("tan", ops.tan_p, "Tangent.", _0, "[0.0]", True)
-asin = _unary("asin", ops.asin_p, "Inverse sine.", _0, "[0.0]")
-acos = _unary("acos", ops.acos_p, "Inverse cosine.", "np.array([1.0])", "[0.0]")
-atan = _unary("atan", ops.atan_p, "Inverse tangent.", _0, "[0.0]")
-sinh = _unary("sinh", ops.sinh_p, "Hyperbolic sine.", _0, "[0.0]")
-cosh = _unary("cosh", ops.cosh_p, "Hyperbolic cosine.", _0, "[1.0]")
-tanh = _unary("tanh", ops.tanh_p, "Hyperbolic tangent.", _0, "[0.0]", True)
-asinh = _unary("asinh", ops.asinh_p, "Inverse hyperbolic sine.", _0, "[0.0]")
-acosh = _unary("acosh", ops.acosh_p, "Inverse hyperbolic cosine.", "np.array([1.0])", "[0.0]")
-atanh = _unary("atanh", ops.atanh_p, "Inverse hyperbolic tangent.", _0, "[0.0]")
+sin = _unary("sin", angles.sin_p, "Sine.", _0, "[0.0]", True)
+cos = _unary("cos", angles.cos_p, "Cosine.", _0, "[1.0]", True)
+tan = _unary("tan", angles.tan_p, "Tangent.", _0, "[0.0]", True)
+asin = _unary("asin", angles.asin_p, "Inverse sine.", _0, "[0.0]")
+acos = _unary("acos", angles.acos_p, "Inverse cosine.", "np.array([1.0])", "[0.0]")
+atan = _unary("atan", angles.atan_p, "Inverse tangent.", _0, "[0.0]")
+sinh = _unary("sinh", angles.sinh_p, "Hyperbolic sine.", _0, "[0.0]")
+cosh = _unary("cosh", angles.cosh_p, "Hyperbolic cosine.", _0, "[1.0]")
+tanh = _unary("tanh", angles.tanh_p, "Hyperbolic tangent.", _0, "[0.0]", True)
+asinh = _unary("asinh", angles.asinh_p, "Inverse hyperbolic sine.", _0, "[0.0]")
+acosh = _unary("acosh", angles.acosh_p, "Inverse hyperbolic cosine.", "np.array([1.0])", "[0.0]")
+atanh = _unary("atanh", angles.atanh_p, "Inverse hyperbolic tangent.", _0, "[0.0]")
 logistic = _unary("logistic", special.logistic_p, "1 / (1 + exp(-x)).", _0, "[0.5]", True)
 erf = _unary("erf", special.erf_p, "The error function.", _0, "[0.0]")
 erfc = _unary("erfc", special.erfc_p, "1 - erf(x), exact for large x.", _0, "[1.0]")

@@ -14,6 +14,7 @@ from fxad.errors import ArgumentTypeError, ArgumentValueError, DtypeError
 from fxad.numpy.dispatch import TABLE, implements, inexact, refuse_out
 from fxad.numpy.nested import operand, to_cast
 from fxad.ops.base import convert, dtype_of, ones_like, zeros_like
+from fxad.ops.trigonometry import atan2, sin
 
 
 @implements(np.clip)
@@ -199,7 +200,8 @@ def angle(z: Any, deg: bool = False) -> Any:
       90.0
     """
     z = operand(z)
-    turned = ops.atan2(ops.imag(z), ops.real(z)) if dtype_of(z).kind == "c" else ops.atan2(0, z)
+    y, x = (ops.imag(z), ops.real(z)) if dtype_of(z).kind == "c" else (0, z)
+    turned = atan2(y, x)
     return ops.mul(turned, 180 / np.pi) if deg else turned
 
 
@@ -226,7 +228,7 @@ def sinc(x: Any) -> Any:
     for k in range(8, -1, -1):
         series = ops.add(ops.mul(series, square), (-1) ** k / math.factorial(2 * k + 1))
     away = ops.select(near, ones_like(y), y)
-    return ops.select(near, series, ops.div(ops.sin(away), away))
+    return ops.select(near, series, ops.div(sin(away), away))
 
 
 @implements(np.i0)

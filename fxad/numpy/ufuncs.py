@@ -10,6 +10,7 @@ import numpy as np
 import fxad.ops.elementwise as ops
 import fxad.ops.floats as floats
 import fxad.ops.logic as logic
+import fxad.ops.trigonometry as angles
 from fxad.core.source import error
 from fxad.errors import DtypeError
 from fxad.numpy.dispatch import FLOAT64
@@ -158,31 +159,31 @@ logaddexp2 = ufunc(
 
 # Trigonometric and hyperbolic ------------------------------------------------------------------
 
-sin = ufunc(np.sin, ops.sin_p, "Sine of an angle in radians.", "[0.0]", "[0.0]")
-cos = ufunc(np.cos, ops.cos_p, "Cosine of an angle in radians.", "[0.0]", "[1.0]")
-tan = ufunc(np.tan, ops.tan_p, "Tangent of an angle in radians.", "[0.0]", "[0.0]")
-arcsin = ufunc(np.arcsin, ops.asin_p, "Inverse sine, from -pi/2 to pi/2.", "[0.0]", "[0.0]")
+sin = ufunc(np.sin, angles.sin_p, "Sine of an angle in radians.", "[0.0]", "[0.0]")
+cos = ufunc(np.cos, angles.cos_p, "Cosine of an angle in radians.", "[0.0]", "[1.0]")
+tan = ufunc(np.tan, angles.tan_p, "Tangent of an angle in radians.", "[0.0]", "[0.0]")
+arcsin = ufunc(np.arcsin, angles.asin_p, "Inverse sine, from -pi/2 to pi/2.", "[0.0]", "[0.0]")
 asin = arcsin
-arccos = ufunc(np.arccos, ops.acos_p, "Inverse cosine, from 0 to pi.", "[1.0]", "[0.0]")
+arccos = ufunc(np.arccos, angles.acos_p, "Inverse cosine, from 0 to pi.", "[1.0]", "[0.0]")
 acos = arccos
-arctan = ufunc(np.arctan, ops.atan_p, "Inverse tangent, from -pi/2 to pi/2.", "[0.0]", "[0.0]")
+arctan = ufunc(np.arctan, angles.atan_p, "Inverse tangent, from -pi/2 to pi/2.", "[0.0]", "[0.0]")
 atan = arctan
 arctan2 = ufunc(
     np.arctan2,
-    ops.atan2_p,
+    angles.atan2_p,
     "The angle of the point (x2, x1), from -pi to pi.",
     "[0.0], [1.0]",
     "[0.0]",
 )
 atan2 = arctan2
-sinh = ufunc(np.sinh, ops.sinh_p, "Hyperbolic sine.", "[0.0]", "[0.0]")
-cosh = ufunc(np.cosh, ops.cosh_p, "Hyperbolic cosine.", "[0.0]", "[1.0]")
-tanh = ufunc(np.tanh, ops.tanh_p, "Hyperbolic tangent.", "[0.0]", "[0.0]")
-arcsinh = ufunc(np.arcsinh, ops.asinh_p, "Inverse hyperbolic sine.", "[0.0]", "[0.0]")
+sinh = ufunc(np.sinh, angles.sinh_p, "Hyperbolic sine.", "[0.0]", "[0.0]")
+cosh = ufunc(np.cosh, angles.cosh_p, "Hyperbolic cosine.", "[0.0]", "[1.0]")
+tanh = ufunc(np.tanh, angles.tanh_p, "Hyperbolic tangent.", "[0.0]", "[0.0]")
+arcsinh = ufunc(np.arcsinh, angles.asinh_p, "Inverse hyperbolic sine.", "[0.0]", "[0.0]")
 asinh = arcsinh
-arccosh = ufunc(np.arccosh, ops.acosh_p, "Inverse hyperbolic cosine.", "[1.0]", "[0.0]")
+arccosh = ufunc(np.arccosh, angles.acosh_p, "Inverse hyperbolic cosine.", "[1.0]", "[0.0]")
 acosh = arccosh
-arctanh = ufunc(np.arctanh, ops.atanh_p, "Inverse hyperbolic tangent.", "[0.0]", "[0.0]")
+arctanh = ufunc(np.arctanh, angles.atanh_p, "Inverse hyperbolic tangent.", "[0.0]", "[0.0]")
 atanh = arctanh
 degrees = ufunc(np.degrees, _to_degrees, "Radians as degrees.", "[0.0]", "[0.0]")
 rad2deg = ufunc(np.rad2deg, _to_degrees, "Radians as degrees.", "[0.0]", "[0.0]")

@@ -10,7 +10,8 @@ from fxad.core.jaxpr import ClosedJaxpr, Literal, check_jaxpr
 from fxad.core.staging import JaxprTrace, JaxprTracer, hoist, stage
 from fxad.core.trace import EVAL, current_trace
 from fxad.errors import ArgumentTypeError, UnexpectedTracerError
-from fxad.ops.elementwise import add, mul, sin
+from fxad.ops.elementwise import add, mul
+from fxad.ops.trigonometry import sin
 
 F64 = ShapedArray((3,), np.dtype(float))
 X = np.arange(3.0)

@@ -10,6 +10,7 @@ import fxad.ops.elementwise as ops
 import fxad.ops.floats as floats
 import fxad.ops.logic as logic
 import fxad.ops.special as special
+import fxad.ops.trigonometry as angles
 from fxad.core.primitive import Primitive
 from fxad.errors import DtypeError, ShapeError
 from tests.opinfo import (
@@ -203,19 +204,19 @@ EXPONENTIAL = (
 )
 
 TRIGONOMETRIC = (
-    unary(ops.sin_p, np.sin, dtypes=COMPLEX_TOO),
-    unary(ops.cos_p, np.cos, dtypes=COMPLEX_TOO),
-    unary(ops.tan_p, np.tan, (-1.2, 1.2), COMPLEX_TOO),
-    unary(ops.asin_p, np.arcsin, (-0.8, 0.8), COMPLEX_TOO),
-    unary(ops.acos_p, np.arccos, (-0.8, 0.8), COMPLEX_TOO),
-    unary(ops.atan_p, np.arctan, SIGNED, COMPLEX_TOO),
-    binary(ops.atan2_p, np.arctan2, (SIGNED, SIGNED)),
-    unary(ops.sinh_p, np.sinh, dtypes=COMPLEX_TOO),
-    unary(ops.cosh_p, np.cosh, dtypes=COMPLEX_TOO),
-    unary(ops.tanh_p, np.tanh, dtypes=COMPLEX_TOO),
-    unary(ops.asinh_p, np.arcsinh, dtypes=COMPLEX_TOO),
-    unary(ops.acosh_p, np.arccosh, (1.3, 3.0), COMPLEX_TOO),
-    unary(ops.atanh_p, np.arctanh, (-0.8, 0.8), COMPLEX_TOO),
+    unary(angles.sin_p, np.sin, dtypes=COMPLEX_TOO),
+    unary(angles.cos_p, np.cos, dtypes=COMPLEX_TOO),
+    unary(angles.tan_p, np.tan, (-1.2, 1.2), COMPLEX_TOO),
+    unary(angles.asin_p, np.arcsin, (-0.8, 0.8), COMPLEX_TOO),
+    unary(angles.acos_p, np.arccos, (-0.8, 0.8), COMPLEX_TOO),
+    unary(angles.atan_p, np.arctan, SIGNED, COMPLEX_TOO),
+    binary(angles.atan2_p, np.arctan2, (SIGNED, SIGNED)),
+    unary(angles.sinh_p, np.sinh, dtypes=COMPLEX_TOO),
+    unary(angles.cosh_p, np.cosh, dtypes=COMPLEX_TOO),
+    unary(angles.tanh_p, np.tanh, dtypes=COMPLEX_TOO),
+    unary(angles.asinh_p, np.arcsinh, dtypes=COMPLEX_TOO),
+    unary(angles.acosh_p, np.arccosh, (1.3, 3.0), COMPLEX_TOO),
+    unary(angles.atanh_p, np.arctanh, (-0.8, 0.8), COMPLEX_TOO),
 )
 
 SPECIAL = (

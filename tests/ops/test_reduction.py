@@ -11,7 +11,8 @@ import fxad.ops.exponential as exponential
 import fxad.ops.reduction as reduction
 from fxad.errors import ArgumentValueError, DtypeError, ShapeError
 from fxad.ops.base import reduce_sum
-from fxad.ops.elementwise import mul, sin
+from fxad.ops.elementwise import mul
+from fxad.ops.trigonometry import sin
 from fxad.transforms.jvp import jvp
 from fxad.transforms.linearize import grad, vjp
 from tests.ops.checks import assert_same, check_abstract, check_op, check_value, check_vmap

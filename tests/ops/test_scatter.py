@@ -11,7 +11,7 @@ from fxad.core.aval import aval_of
 from fxad.core.staging import stage
 from fxad.errors import DtypeError, IndexingError, ShapeError, TracerAssignmentError
 from fxad.ops.at import at
-from fxad.ops.elementwise import sin
+from fxad.ops.trigonometry import sin
 from fxad.transforms.jvp import jvp
 from fxad.transforms.linearize import linear_transpose, vjp
 from fxad.transforms.vmap import vmap

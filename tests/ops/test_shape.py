@@ -13,7 +13,8 @@ import fxad.ops.shape as shape
 from fxad.core.aval import aval_of
 from fxad.core.staging import stage
 from fxad.errors import ArgumentTypeError, ArgumentValueError, DtypeError, ShapeError
-from fxad.ops.elementwise import mul, sin
+from fxad.ops.elementwise import mul
+from fxad.ops.trigonometry import sin
 from fxad.transforms.linearize import grad, linear_transpose, vjp
 from fxad.transforms.vmap import vmap
 from tests.ops.checks import assert_same, check_abstract, check_op, check_value, check_vmap
