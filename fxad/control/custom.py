@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -126,6 +127,24 @@ def ruled(name: str, rule: Callable[..., Any], *args: Any) -> Any:
         raise closed_over(name) from e
 
 
+def _signature(fun: Callable[..., Any]) -> inspect.Signature | None:
+    """What a user's function takes; a library's have options for defaults (dtype), no operands."""
+    if (getattr(fun, "__module__", None) or "").partition(".")[0] in ("fxad", "numpy", "cupy"):
+        return None
+    try:
+        return inspect.signature(fun)
+    except (TypeError, ValueError):  # a function written in C may not tell
+        return None
+
+
+def _count_positional(signature: inspect.Signature | None) -> range:
+    """How many arguments by position leave no parameter to its default."""
+    kinds = [p.kind for p in signature.parameters.values()] if signature else []
+    variadic = signature is None or inspect.Parameter.VAR_POSITIONAL in kinds
+    count = sum(k <= inspect.Parameter.POSITIONAL_OR_KEYWORD for k in kinds)
+    return range(count, sys.maxsize if variadic else count + 1)
+
+
 class Custom:
     """What the two decorators share: arguments that are not differentiated, and names."""
 
@@ -138,6 +157,8 @@ class Custom:
         check_callable(self.kind, fun)
         functools.update_wrapper(cast(Any, self), fun)
         self.fun = fun
+        self.signature = _signature(fun)
+        self.positional = _count_positional(self.signature)
         numbers = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else nondiff_argnums
         names = (nondiff_argnames,) if isinstance(nondiff_argnames, str) else nondiff_argnames
         self.nondiff_argnums = (*map(int, numbers), *self._positions(names))
@@ -168,18 +189,8 @@ class Custom:
 
     def _arguments(self, args: Any, kwargs: Any) -> tuple[list[int], tuple[Any, ...]]:
         """The positions that are not differentiated, and all arguments by position."""
-        if kwargs:
-            bound = inspect.signature(self.fun).bind(*args, **kwargs)
-            bound.apply_defaults()
-            if bound.kwargs:
-                raise error(
-                    ArgumentTypeError,
-                    self.name,
-                    f"got the keyword-only arguments {sorted(bound.kwargs)}, which a {self.kind} "
-                    "function cannot have",
-                    "Make them positional, and name them in nondiff_argnums.",
-                )
-            args = bound.args
+        if kwargs or len(args) not in self.positional:
+            args = self._bound(args, kwargs)
         count = len(args)
         for n in self.nondiff_argnums:
             if not -count <= n < count:
@@ -189,6 +200,34 @@ class Custom:
                     f"got nondiff_argnums={self.nondiff_argnums} and {count} arguments",
                 )
         return sorted({n % count for n in self.nondiff_argnums}), args
+
+    def _bound(self, args: Any, kwargs: Any) -> tuple[Any, ...]:
+        """All arguments by position, defaults among them: a rule gets them all."""
+        if self.signature is None:
+            raise error(
+                ArgumentTypeError,
+                self.name,
+                f"got the keyword arguments {sorted(kwargs)} for a function without a signature",
+                "Give them by position.",
+            )
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as e:
+            raise error(
+                ArgumentTypeError,
+                self.name,
+                f"got arguments that do not fit the parameters {self.signature}: {e}",
+            ) from None
+        if bound.kwargs:
+            raise error(
+                ArgumentTypeError,
+                self.name,
+                f"got the keyword-only arguments {sorted(bound.kwargs)}, which a {self.kind} "
+                "function cannot have",
+                "Make them positional, and name them in nondiff_argnums.",
+            )
+        bound.apply_defaults()
+        return bound.args
 
     def _flat_function(
         self, args: tuple[Any, ...], nondiff: Sequence[int]

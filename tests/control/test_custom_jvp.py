@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fxad
+import fxad.numpy as fnp
 from fxad import lax
 from fxad.errors import (
     ArgumentTypeError,
@@ -86,6 +87,42 @@ def test_names_of_arguments_that_are_not_differentiated():
     assert fxad.grad(lambda x: f(x, y=5.0, name="abc"))(2.0) == 15.0
     with pytest.raises(ArgumentValueError, match=r"nondiff_argnames='z' .* \['x', 'name', 'y'\]"):
         fxad.custom_jvp(lambda x, name, y: x, nondiff_argnames="z")
+
+
+def test_rules_get_default_arguments_by_position():
+    jvp = fxad.custom_jvp(lambda x, y=3.0: x * y)
+    jvp.defjvp(lambda p, t: (p[0] * p[1], 10.0 * p[1] * t[0] + 20.0 * t[1]))
+    vjp = fxad.custom_vjp(lambda x, y=3.0: x * y)
+    vjp.defvjp(lambda x, y: (x * y, y), lambda y, ct: (10.0 * y * ct, 20.0 * ct))
+    power = fxad.custom_jvp(lambda x, n=2: x**n, nondiff_argnums=1)
+    power.defjvp(lambda n, p, t: (p[0] ** n, 100.0 * n * t[0]))
+    for f in (jvp, vjp):
+        for wrap in (lambda f: f, fxad.jit, fxad.checkpoint):
+            assert wrap(f)(2.0) == 6.0
+            assert fxad.grad(wrap(lambda x, f=f: f(x)))(2.0) == 30.0
+            assert fxad.grad(wrap(lambda x, f=f: f(y=x, x=x)))(2.0) == 20.0 + 20.0
+    assert fxad.grad(power)(2.0) == fxad.grad(lambda x: power(x, 2))(2.0) == 200.0
+    several = fxad.custom_jvp(lambda x, *rest: x + sum(rest))
+    several.defjvp(lambda p, t: (sum(p), 10.0 * sum(t)))
+    assert fxad.grad(lambda x: several(x, x, x))(1.0) == 30.0
+    for function in (np.sin, fnp.sin, np.linalg.norm, abs):  # defaults of these are options
+        f = fxad.custom_jvp(function)
+        f.defjvp(lambda p, t, function=function: (function(p[0]), 10.0 * t[0].sum()))
+        assert fxad.grad(f)(np.ones(1) if function is np.linalg.norm else np.ones(())) == 10.0
+
+
+@pytest.mark.parametrize("derive", [lambda f: f, fxad.grad, fxad.jit], ids=["", "grad", "jit"])
+def test_arguments_that_the_function_does_not_take(derive):
+    f = fxad.custom_jvp(lambda x, y: x)
+    f.defjvp(lambda p, t: (p[0], t[0]))
+    for call in (lambda x: f(x), lambda x: f(x, x, x), lambda x: f(x, z=x)):
+        with pytest.raises(ArgumentTypeError, match=r"do not fit the parameters \(x, y\)"):
+            derive(call)(1.0)
+    g = fxad.custom_jvp(lambda x, *, k=2.0: x * k)
+    g.defjvp(lambda p, t: (p[0] * 2.0, 2.0 * t[0]))
+    assert derive(lambda x: g(x))(1.0) == 2.0
+    with pytest.raises(ArgumentTypeError, match=r"keyword-only arguments \['k'\]"):
+        derive(lambda x: g(x, k=3.0))(1.0)
 
 
 def test_a_batched_argument_that_is_not_differentiated():
