@@ -122,6 +122,8 @@ def convert(x: Any, dtype: Any) -> Any:
     if type(x) is np.ndarray and x.dtype is dtype:
         return x
     dtype = np.dtype(dtype)
+    if type(x) is int and dtype.kind in "fc":
+        return dtype.type(x)  # of any length
     aval = aval_of(x)
     if aval.dtype == dtype and not aval.weak_type:
         return x

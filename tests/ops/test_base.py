@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fxad.ops.base as base
+from fxad.compiler.jit import jit
 from fxad.core.aval import aval_of
 from fxad.core.staging import stage
 from fxad.errors import ArgumentTypeError, ArgumentValueError, ShapeError
@@ -34,3 +35,11 @@ def test_an_axis_is_an_integer(axis):
         base.normalize_axis("sum", axis, 2)
     with pytest.raises(ArgumentTypeError, match=r"\[sum\] got axis .*, wanted an integer"):
         base.normalize_axes("sum", (0, axis), 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+def test_an_integer_of_any_length_becomes_a_float(dtype):
+    for convert in (base.convert, jit(base.convert, static_argnums=(0, 1))):
+        x = convert(2**100, dtype)
+        assert x == 2.0**100
+        assert x.dtype == dtype
