@@ -216,8 +216,9 @@ class Tracer:
             "asarray",
             f"got a tracer of {self.aval.long_name()} under {self._trace.transformation}"
             f"{self.origin()}, wanted the numbers of an array",
-            "Use the functions of fxad.numpy (fnp.array([...]) takes tracers, fnp.at(a)[i].get() "
-            "is a[i] for a traced i), or move the conversion out of the transformed function.",
+            "Use the functions of fxad.numpy (fnp.array([...]) takes tracers, x.astype(dtype) "
+            "casts, fnp.at(a)[i].get() is a[i] for a traced i), or move the conversion out of the "
+            "transformed function.",
         )
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
