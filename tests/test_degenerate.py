@@ -140,3 +140,15 @@ def test_the_gradient_of_an_angle_at_any_distance(scale):
     np.testing.assert_allclose(
         fxad.grad(fnp.angle)(z), complex(-3, -4) / 25 / scale, rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_sinc_far_from_zero(dtype):
+    """The series near zero is not summed there, where its powers would overflow."""
+    x = np.array([0.75, 7.25, 100.25, 3000.5], dtype)
+    y = np.pi * x.astype(float)
+    slope = np.pi * (np.cos(y) - np.sin(y) / y) / y
+    tolerance = 5 * np.finfo(dtype).eps * y
+    got = fxad.grad(lambda x: np.sum(np.sinc(x)))(x)
+    assert (abs(got - slope) <= tolerance + 5 * np.finfo(dtype).eps).all()
+    np.testing.assert_allclose(fxad.jit(np.sinc)(x), np.sinc(x), rtol=1e-2)

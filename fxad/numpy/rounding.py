@@ -223,7 +223,8 @@ def sinc(x: Any) -> Any:
     y = ops.mul(inexact(operand(x)), np.pi)
     # Near zero the quotient's derivatives would cancel; its series has them all.
     near = logic.lt(ops.abs_(y), 0.5)
-    square = ops.mul(y, y)
+    inside = ops.select(near, y, zeros_like(y))  # powers of the others may overflow
+    square = ops.mul(inside, inside)
     series: Any = 0.0
     for k in range(8, -1, -1):
         series = ops.add(ops.mul(series, square), (-1) ** k / math.factorial(2 * k + 1))
