@@ -113,9 +113,9 @@ def closed_over(name: str) -> UnexpectedTracerError:
     return error(
         UnexpectedTracerError,
         name,
-        "got a derivative of a function that closes over a traced value, "
-        "which its custom rule does not know",
-        "Pass the value to the function as an argument of its own.",
+        "got a derivative of a function that closes over a traced value, or has one in "
+        "nondiff_argnums, which its custom rule does not know",
+        "Pass the value to the function as an argument of its own, which is differentiated.",
     )
 
 

@@ -325,6 +325,16 @@ def test_a_derivative_by_what_it_closes_over_is_refused():
             fxad.grad(wrap(g))(2.0)
 
 
+def test_a_derivative_by_what_is_not_differentiated_is_refused():
+    f = fxad.custom_vjp(lambda x, y: x * y, nondiff_argnums=(0,))
+    f.defvjp(lambda x, y: (f(x, y), y), lambda x, y, ct: (x * ct,))
+    assert fxad.grad(f, argnums=1)(2.0, 3.0) == 2.0
+    assert fxad.jit(f)(2.0, 3.0) == 6.0
+    for derivative in (fxad.grad(f), fxad.grad(fxad.jit(f), argnums=1)):
+        with pytest.raises(UnexpectedTracerError, match=r"(?s)in nondiff_argnums.*test_custom_vjp"):
+            derivative(2.0, 3.0)
+
+
 def test_an_error_in_a_rule_passes_through_and_the_next_call_works():
     class Mine(Exception):
         pass
