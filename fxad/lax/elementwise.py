@@ -186,7 +186,6 @@ _0 = "np.array([0.0])"
 
 add = _binary("add", ops.add_p, "Sum.", f"{_A}, 1.0", "[2.0, -1.0]")
 sub = _binary("sub", ops.sub_p, "Difference.", f"{_A}, 1.0", "[0.0, -3.0]")
-mul = _binary("mul", ops.mul_p, "Product.", f"{_A}, 2.0", "[2.0, -4.0]")
 div = _binary("div", _div, "Quotient; of integers rounded toward zero.", f"{_I}, 2", "[3, -3]")
 rem = _binary("rem", _rem, "Remainder with the sign of the dividend.", f"{_I}, 4", "[3, -3]")
 pow = _binary("pow", _pow, "The first to the power of the second.", f"{_A}, 2", "[1.0, 4.0]")
@@ -291,6 +290,34 @@ population_count = _unary(
     "[3, 64]",
 )
 clz = _unary("clz", _clz, "How many bits in front are not set.", "np.array([1])", "[63]")
+
+
+def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
+    """Product.
+
+    Args:
+      x: array or number.
+      y: array or number; the shapes broadcast against each other.
+      out_dtype: the dtype to multiply in and to return; None is what the operands promote to.
+
+    Returns:
+      An array of their common shape.
+
+    Raises:
+      DtypeError: ``out_dtype`` is of a lesser kind than an operand's.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad import lax
+      >>> lax.mul(np.int8([100]), np.int8([2]), out_dtype=np.int16).tolist()
+      [200]
+    """
+    if out_dtype is not None:
+        dtype = promote([aval_of(x), aval_of(y)])[0]
+        if not np.can_cast(dtype, out_dtype, "same_kind"):
+            raise error(DtypeError, "mul", f"got {dtype}, which out_dtype={out_dtype} cannot hold")
+        x, y = convert(x, out_dtype), convert(y, out_dtype)
+    return ops.mul_p.bind(x, y)
 
 
 def integer_pow(x: Any, y: int) -> Any:

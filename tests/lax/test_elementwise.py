@@ -251,3 +251,20 @@ def test_functions_look_like_functions():
     assert lax.add(x=1.0, y=2.0) == 3.0
     assert lax.sin(np.zeros(1), accuracy=None).tolist() == [0.0]
     assert float(fxad.grad(lax.sin)(0.0)) == 1.0
+
+
+def test_products_in_a_wider_dtype():
+    """Nothing overflows or rounds on the way, and derivatives come back in the operands' dtypes."""
+    x, y = np.int8([100, -100]), np.int8([100, 3])
+    for mul in (lax.mul, fxad.jit(lax.mul, static_argnames="out_dtype")):
+        product = mul(x, y, out_dtype=np.int32)
+        assert product.dtype == np.int32
+        assert product.tolist() == [10000, -300]
+    half = np.array([300.0], np.float16)
+    product, pull = fxad.vjp(lambda x, y: lax.mul(x, y, out_dtype=np.float32), half, half)
+    assert product.tolist() == [90000.0]
+    gradients = pull(np.ones(1, np.float32))
+    assert [g.dtype for g in gradients] == [np.float16] * 2
+    assert [g.tolist() for g in gradients] == [[300.0]] * 2
+    with pytest.raises(DtypeError, match=r"\[mul\] got float16, which out_dtype=.* cannot hold"):
+        lax.mul(half, half, out_dtype=np.int32)
