@@ -23,7 +23,8 @@ from fxad.core.jaxpr import (
     variable_names,
 )
 from fxad.errors import JaxprTypeError
-from fxad.ops.elementwise import add_p, sin_p
+from fxad.ops.elementwise import add_p
+from fxad.ops.trigonometry import sin_p
 
 F64 = ShapedArray((), np.dtype(float))
 
