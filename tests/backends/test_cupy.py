@@ -341,6 +341,8 @@ def test_ufuncs(name, dtype):
         pytest.skip("not elementwise on the GPU")
     if np.dtype(dtype).kind == "c":
         args = [a + 0.1 for a in args]
+    elif name == "reciprocal" and dtype == "int32":  # 1 / 0 is any integer
+        args = [a[a != 0] for a in args]
     check(name, *args, rtol=1e-4 if dtype in ("float32", "complex64") else 1e-10)
 
 
@@ -453,7 +455,6 @@ INDICES = (
 
 
 @gpu
-@pytest.mark.filterwarnings("ignore:.*scatter of complex")
 @pytest.mark.parametrize("mode", ["set", "add", "mul", "min", "max"])
 @pytest.mark.parametrize("index", INDICES, ids=str)
 @pytest.mark.parametrize(
