@@ -69,7 +69,7 @@ def _quantile(
     """The quantiles of the elements along axes; those of ``q`` come first in the result."""
     method, keepdims, weights, out = options
     refuse_out(operation, out)
-    a, weak = operand(a), type(q) in (int, float)
+    a, weak = operand(a), q.weak_type if isinstance(q, Tracer) else type(q) in (int, float)
     if dtype_of(a).kind == "c":
         raise error(DtypeError, operation, "got complex numbers, which have no order")
     _check(operation, q, 100 if percent else 1, method, weights)
@@ -166,6 +166,7 @@ def _between(a: Any, q: Any, count: Any, method: str, weak: bool) -> Any:
         share = ops.select(logic.eq(low, places), 0.0, 0.5)
     elif method == "averaged_inverted_cdf":
         share = ops.select(logic.eq(low, places), 0.5, 1.0)
+    share = convert(share, dtype_of(places))
     share = ops.select(logic.lt(places, 0), 0, share)
     far, rest = logic.ge(share, 0.5), ops.sub(1, share)
     if weak and dtype_of(a).kind == "f":

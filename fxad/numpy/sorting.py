@@ -251,6 +251,8 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
         raise error(DtypeError, "digitize", "got complex numbers, wanted real ones")
     side = "left" if right else "right"
     upward = ops.searchsorted(bins, x, side)
+    if not shape_of(bins)[0]:
+        return upward
     downward = sub(shape_of(bins)[0], ops.searchsorted(flip(bins), x, side))
     edges = bins.concrete() if isinstance(bins, Tracer) else bins
     if edges is None:

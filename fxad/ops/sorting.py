@@ -25,6 +25,7 @@ from fxad.ops.base import (
     convert,
     dtype_of,
     normalize_axis,
+    reshape,
     shape_of,
     to_front,
 )
@@ -194,8 +195,10 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
         keys = [getitem(keys, i) for i in range(shape_of(keys)[0])]
     if not keys:
         raise error(ArgumentValueError, "lexsort", "got no keys, wanted at least one")
-    axis = normalize_axis("lexsort", axis, len(shape_of(keys[0])))
-    return lexsort_p.bind(*keys, axis=axis)
+    ndim = len(shape_of(keys[0]))
+    if not ndim and axis in (0, -1):  # one number under each key, as NumPy has it
+        return reshape(lexsort_p.bind(*(reshape(key, (1,)) for key in keys), axis=0), ())
+    return lexsort_p.bind(*keys, axis=normalize_axis("lexsort", axis, ndim))
 
 
 def sort_together(operands: Sequence[Any], axis: int = -1, num_keys: int = 1) -> list[Any]:

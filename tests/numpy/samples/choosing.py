@@ -84,7 +84,7 @@ BINS = [
     call(X0, [0.0, 1.0]), call(M, [-1, 0, 1]), rough(I, [0, 3, 5]), call([0.5, X0], [0, 1]),
     call(S, S), call(S, S, True), call(S, S[::-1]), wrong_by_value(V, np.array([1.0, 0.0, 2.0])),
     wrong(V, [1.0, 0.0, 2.0]), call(V, [1.0, 1.0]), call(V, [0.0]), call(V, []), wrong(C, S),
-    wrong(V, M), call(x=V, bins=S), call(HOLES, S), wrong(V, 1.0),
+    wrong(V, M), call(x=V, bins=S), call(HOLES, S), wrong(V, 1.0), call(V, E0),
 ]
 BINCOUNT = [
     by_value(np.array([0, 2, 2, 5])), call([0, 2, 2, 5]), call([0, 2, 2, 5], V),
@@ -99,7 +99,8 @@ LEX = [
     rough((V, W)), rough((STEPS, V7)), rough([V7, STEPS]), rough(GRID), rough((M, GRID), 0),
     rough((M, GRID), axis=-1), rough(([2.0, X0], [1.0, 1.0])), rough((I[0],)),
     call(((1, 2, 1), (3, 2, 1))), wrong((V, U)), wrong((V, W), 1), rough((C[0], V)),
-    rough((HOLES[0], V)), rough((T[0], TV)),
+    rough((HOLES[0], V)), rough((T[0], TV)), rough((X0, X0)), rough(V), rough((X0,), 0),
+    wrong((X0,), 1),
 ]
 SELECT = [
     call([T, ~T], [M, N]), call([M > 1, M > 0], [M, N], 5),
