@@ -19,7 +19,7 @@ def optional(name: str, purpose: str, package: str | None = None) -> Any:
         reason = str(error).partition("\n")[0]
         raise MissingDependencyError(
             f"[{purpose}] needs {wanted}, which could not be imported ({reason}); "
-            f"install it with `pip install {wanted}`"
+            f"install it with `pip install {wanted.partition(' ')[0]}`"
         ) from error
 
 

@@ -72,7 +72,7 @@ def test_the_default_backend_needs_no_cupy():
         "assert backends.default_backend() == 'numpy' and backends.devices() != []\n"
         "assert backends.device_put([1.0, 2])[0].shape == ()\n"
         "try: backends.devices('gpu')\n"
-        "except ImportError as error: assert 'pip install cupy' in str(error), error\n"
+        "except ImportError as error: assert '`pip install cupy-cuda13x`' in str(error), error\n"
         "else: raise AssertionError"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
