@@ -1,13 +1,16 @@
 """The command that runs everything on a GPU: its table, and what it says where there is none."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import NO_GPU
-from tests.gpu_check import ROOT, Table, group_of
+from tests.gpu_check import ROOT, Table, group_of, pytest_arguments
 
 TESTS = """
 import time
@@ -58,6 +61,42 @@ def test_the_table_is_there_when_the_time_is_up(tmp_path, capsys):
     assert status != 0
     assert table.late
     assert table.counts["test_sample"].total() == 1
+
+
+HANGS = """
+import time
+import tests.gpu_check as check
+check.GRACE, check.versions = 0, lambda: "this machine"
+table = check.Table(0)
+table.add("ops", "passed", 1.0)
+check.report_in_any_case(table, LIMIT)
+print("hangs", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("told_to_end", [False, True])
+def test_the_table_is_there_when_a_test_hangs(told_to_end, tmp_path):
+    code = HANGS.replace("LIMIT", "60" if told_to_end else "0.1")
+    command, environment = [sys.executable, "-c", code], os.environ | {"OUT": str(tmp_path)}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "hangs\n"
+        if told_to_end:
+            process.send_signal(signal.SIGTERM)
+        rest = process.stdout.read()
+    assert process.returncode == 1
+    assert "stopped when the time was up" in rest
+    assert "this machine" in rest
+    assert rest.splitlines()[-1].split() == ["all", "1", "0", "0", "1.0"]
+    assert Path(tmp_path, "gpu_check.txt").read_text() == rest
+
+
+def test_what_is_left_out_is_there():
+    ignored = [a.partition("=")[2] for a in pytest_arguments(2, False) if a.startswith("--ignore")]
+    assert ignored
+    assert all((ROOT / path).exists() for path in ignored)
 
 
 @pytest.mark.skipif(NO_GPU is None, reason="this machine has a GPU")
