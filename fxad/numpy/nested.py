@@ -23,8 +23,9 @@ def operand(x: Any) -> Any:
 
 
 def to_cast(x: Any) -> Any:
-    """An operand whose dtype another decides: a Python number stays one, of no dtype before."""
-    return x if type(x) in PYTHON_SCALARS else operand(x)
+    """An operand whose dtype another decides: a Python number stays one, traced or not."""
+    weak = type(x) in PYTHON_SCALARS or (isinstance(x, Tracer) and x.weak_type)
+    return x if weak else operand(x)
 
 
 def strong(x: Any) -> Any:

@@ -9,10 +9,11 @@ import numpy as np
 import fxad.config as config
 from fxad.backends.registry import default_xp
 from fxad.numpy.dispatch import FOREIGN, TRACED, kinds
+from fxad.numpy.dtypes import result_type
 from fxad.numpy.joining import concatenate
-from fxad.numpy.nested import operand
+from fxad.numpy.nested import to_cast
 from fxad.numpy.ranges import arange, linspace
-from fxad.ops.base import reshape, shape_of
+from fxad.ops.base import convert, reshape, shape_of
 
 
 def _made(x: Any) -> Any:
@@ -153,7 +154,9 @@ class _Join:
         parts = key if isinstance(key, tuple) else (key,)
         if not kinds(parts) & (TRACED | FOREIGN) or any(isinstance(p, str) for p in parts):
             return self._numpy[key]
-        arrays = [self._column(_ranged(p) if isinstance(p, slice) else operand(p)) for p in parts]
+        arrays = [_ranged(p) if isinstance(p, slice) else to_cast(p) for p in parts]
+        dtype = result_type(*arrays)
+        arrays = [self._column(convert(x, dtype)) for x in arrays]
         return concatenate(arrays, -1 if self._columns else 0)
 
     def _column(self, x: Any) -> Any:
