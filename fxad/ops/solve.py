@@ -100,7 +100,7 @@ def lu(a: Any) -> tuple[Any, Any, Any]:
     """The LU factors of matrices with partial pivoting.
 
     Args:
-      a: ``(..., m, n)``.
+      a: ``(..., m, n)``. Derivatives need no zero among the first ``min(m, n)`` pivots.
 
     Returns:
       ``(factors, pivots, permutation)``: L (without its unit diagonal) and U in one matrix, the row
