@@ -137,6 +137,12 @@ def test_pinv_of_deficient_matrices(dtype, rng):
     assert_same(ops.pinv(a, rtol=1e-9), np.linalg.pinv(a, 1e-9), 1e-9)
 
 
+def test_the_limit_of_a_pinv_has_no_derivative(rng):
+    a = normal(rng, 3, 2)
+    out, tangent = jvp(lambda rtol: ops.pinv(a, rtol), (1e-3,), (1.0,))
+    assert_same((out, tangent), (np.linalg.pinv(a, 1e-3), np.zeros((2, 3))), 1e-11)
+
+
 def test_derivatives_of_the_pinv_of_long_matrices_stay_thin(rng):
     """No product of the long axis with itself: it would not fit for a fit to many points."""
     for shape in [(3000, 2), (2, 3000)]:
