@@ -385,6 +385,25 @@ def _fake_gpu_array(monkeypatch):
     return Foreign()
 
 
+@pytest.mark.parametrize(
+    ("axes", "at", "mistake"),
+    [
+        ("in_axes", "in_axes[0]",
+         lambda: fxad.vmap(lambda d, y: d["a"], in_axes=({"b": 0}, None))({"a": X}, X)),
+        ("in_axes", "in_axes[1]",
+         lambda: fxad.vmap(lambda x, y, z: x, in_axes=[0, (0, 0)])(X, [X], z=X)),
+        ("out_axes", "out_axes", lambda: fxad.vmap(lambda x: {"a": x}, out_axes={"b": 0})(X)),
+    ],
+)  # fmt: skip
+def test_axes_of_another_structure_name_the_place_and_the_line(axes, at, mistake):
+    with pytest.raises(errors.StructureError) as caught:
+        mistake()
+    message = str(caught.value)
+    assert message.startswith(f"[vmap] {axes} does not fit the tree that it is for, at {at}: ")
+    assert "At test_errors.py:" in message
+    assert message.endswith("end earlier with one leaf for all that is below.")
+
+
 def test_array_functions_without_a_rule_say_so():
     with pytest.raises(errors.ArgumentTypeError) as caught:
         fxad.grad(lambda x: np.busday_count(x, x))(X)

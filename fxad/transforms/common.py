@@ -222,6 +222,15 @@ def matches(got: ShapedArray, wanted: ShapedArray) -> bool:
     return promote((got, wanted.strong()))[0] == wanted.dtype
 
 
+def spread_axes(operation: str, argument: str, structure: Any, prefix: Any) -> list[Any]:
+    """``tree.flatten_axes``, whose error names the user's line as well."""
+    try:
+        return tree.flatten_axes(f"[{operation}] {argument}", structure, prefix)
+    except StructureError as e:
+        problem, _, way_out = str(e).removeprefix(f"[{operation}] ").rpartition("\n")
+        raise error(StructureError, operation, problem, way_out) from None
+
+
 def check_like(transformation: str, what: str, wanted_of: str, got: Any, wanted: Any) -> None:
     """Refuses a tangent or cotangent whose shape or dtype is not that of what it belongs to."""
     if matches(aval_of(got), wanted):

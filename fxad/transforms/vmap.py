@@ -31,7 +31,13 @@ from fxad.errors import (
     UnexpectedTracerError,
 )
 from fxad.ops.base import moveaxis, shape_of, to_front
-from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs, own
+from fxad.transforms.common import (
+    check_callable,
+    flatten_inputs,
+    flatten_outputs,
+    own,
+    spread_axes,
+)
 
 
 class BatchTracer(Tracer):
@@ -326,7 +332,7 @@ def vmap(
             return flatten_outputs("vmap", fun(*inner_args, **inner_kwargs))
 
         outs, out_structure = within(trace, body)
-        out_dims = tree.flatten_axes("[vmap] out_axes", out_structure, out_axes)
+        out_dims = spread_axes("vmap", "out_axes", out_structure, out_axes)
         results = [
             _place(trace.split(y), d, size) for y, d in zip(outs, out_dims, strict=True)
         ]
@@ -363,7 +369,8 @@ def _argument_axes(in_axes: Any, args: Any, structure: Any) -> list[int | None]:
                 "Give one entry for each positional argument, None for those not mapped over.",
             )
         in_axes = tuple(in_axes)
-    return tree.flatten_axes("[vmap] in_axes", structure, (in_axes, 0))
+    positional, named = structure.children()
+    return spread_axes("vmap", "in_axes", positional, in_axes) + [0] * named.num_leaves
 
 
 def _normalize(axis: int, x: Any, position: int) -> int:
