@@ -28,7 +28,7 @@ from fxad.errors import (
     StructureError,
 )
 from fxad.ops.base import convert, reduce_sum, shape_of
-from fxad.transforms.common import check_callable, flatten_outputs, matches
+from fxad.transforms.common import check_callable, flatten_outputs, matches, spread_axes
 from fxad.transforms.jvp import instantiate, jvp_flat, zeros_for
 from fxad.transforms.nodes import backward
 from fxad.transforms.tape import TapeTrace
@@ -335,7 +335,7 @@ def _check_bwd(name: str, pulled: Any, structure: Any, avals: Sequence[ShapedArr
             "for each differentiated argument",
             "For one argument return (ct,).",
         )
-    spread = tree.flatten_axes(f"[{name}] bwd(...)", structure, tuple(pulled))
+    spread = spread_axes(name, "bwd(...)", structure, tuple(pulled))
     flat: list[Any] = []
     for ct, aval in zip(spread, avals, strict=True):
         wanted = tangent_aval(aval)
