@@ -10,6 +10,7 @@ import fxad.numpy as fnp
 from fxad import lax
 from fxad.errors import (
     ArgumentTypeError,
+    AxisNameError,
     ArgumentValueError,
     NonDifferentiableError,
     StructureError,
@@ -169,6 +170,16 @@ def test_a_rule_that_names_the_axis():
     f.defjvp(lambda primals, tangents: (primals[0], tangents[0] * lax.psum(1.0, "i")))
     batched = fxad.vmap(f, axis_name="i")
     np.testing.assert_array_equal(fxad.jvp(batched, (np.ones(3),), (np.ones(3),))[1], [3.0] * 3)
+
+
+def test_a_rule_that_names_the_axis_at_what_all_examples_share():
+    f = fxad.custom_jvp(lambda y: y + 1.0)
+    f.defjvp(lambda primals, tangents: (f(*primals), tangents[0] * (1 + lax.axis_index("i"))))
+    shared = lambda y: fxad.vmap(lambda x: x * f(y), axis_name="i")(np.ones(3))  # noqa: E731
+    np.testing.assert_array_equal(fxad.jvp(shared, (1.0,), (1.0,))[1], [1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(fxad.jacrev(shared)(1.0), [1.0, 2.0, 3.0])
+    with pytest.raises(AxisNameError):  # staged as one for all: refused, not taken as equal
+        fxad.jvp(fxad.jit(shared), (1.0,), (1.0,))
 
 
 @pytest.mark.parametrize("wrap", [lambda f: f, fxad.jit, fxad.checkpoint], ids=["", "jit", "remat"])
