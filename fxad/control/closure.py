@@ -11,10 +11,8 @@ from fxad.core.jaxpr import ClosedJaxpr, Jaxpr
 from fxad.core.source import error
 from fxad.core.staging import stage
 from fxad.core.trace import Tracer
-from fxad.errors import (
-    StructureError,
-)
-from fxad.transforms.common import flatten_outputs
+from fxad.errors import StructureError
+from fxad.transforms.common import check_callable, flatten_outputs
 
 
 def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, list[Any]]:
@@ -35,6 +33,7 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, l
       >>> float(fxad.grad(f)(2.0))
       3.0
     """
+    check_callable("closure_convert", fun)
     leaves, structure = tree.flatten(example_args)
     out_structures: list[Any] = []
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fxad
-from fxad.errors import StructureError
+from fxad.errors import ArgumentTypeError, StructureError
 
 
 def test_traced_values_alone_become_arguments():
@@ -44,3 +44,8 @@ def test_trees_and_their_structures():
     np.testing.assert_array_equal(g((2.0, np.ones(2)))["sum"], [3.0, 3.0])
     with pytest.raises(StructureError, match=r"\[closure_convert\]"):
         g([2.0, np.ones(2)])
+
+
+def test_what_is_no_function_is_refused():
+    with pytest.raises(ArgumentTypeError, match=r"\[closure_convert\] got int64\[\], wanted a"):
+        fxad.closure_convert(3, 1.0)
