@@ -10,8 +10,8 @@ import fxad.numpy as fnp
 from fxad import lax
 from fxad.errors import (
     ArgumentTypeError,
-    AxisNameError,
     ArgumentValueError,
+    AxisNameError,
     NonDifferentiableError,
     StructureError,
 )
