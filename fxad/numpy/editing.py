@@ -11,6 +11,7 @@ import numpy as np
 import fxad.ops.elementwise as ops
 import fxad.ops.reduction as reduction
 import fxad.ops.sorting as sorting
+from fxad.backends.placement import device_get
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, DtypeError
@@ -58,7 +59,7 @@ def repeat(
     """
     a = operand(a)
     if total_repeat_length is None and not isinstance(repeats, Tracer):
-        counts = np.asarray(repeats)
+        counts = np.asarray(device_get(repeats))
         counts = counts.astype(int) if counts.dtype.kind == "b" else counts
         if not counts.ndim or counts.size == 1:
             return repeated(a, operator.index(counts.reshape(())[()]), axis)
@@ -83,7 +84,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
       [1, 3]
     """
     arr, axis = _along("delete", arr, axis)
-    obj = obj if isinstance(obj, slice) else known("delete", obj)
+    obj = obj if isinstance(obj, slice) else device_get(known("delete", obj))
     return take(arr, np.delete(np.arange(shape_of(arr)[axis]), obj), axis)
 
 
@@ -114,7 +115,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     arr, axis = _along("insert", arr, axis)
     shape = shape_of(arr)
     length, ndim = shape[axis], len(shape)
-    obj = obj if isinstance(obj, slice) else known("insert", obj)
+    obj = obj if isinstance(obj, slice) else device_get(known("insert", obj))
     values = to_cast(values)
     if dtype_of(values).kind == "c" and dtype_of(arr).kind != "c":
         raise error(DtypeError, "insert", f"got complex values for an array of {dtype_of(arr)}")

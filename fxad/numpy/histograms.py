@@ -13,6 +13,7 @@ import numpy as np
 import fxad.ops.elementwise as ops
 import fxad.ops.logic as logic
 import fxad.ops.reduction as reduction
+from fxad.backends.placement import device_get
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, ShapeError
@@ -55,7 +56,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     a = ravel(a)
     if isinstance(bins, str):
         # The rule chooses how many bins there are: the edges are those of that many.
-        values = known("histogram_bin_edges", a)
+        values, weights = device_get((known("histogram_bin_edges", a), weights))
         bins = len(np.histogram_bin_edges(values, bins, range, weights)) - 1
     return _edges(a, bins, range, (a,))
 

@@ -11,6 +11,7 @@ import numpy as np
 import fxad.ops.elementwise as ops
 import fxad.ops.logic as logic
 import fxad.ops.reduction as reduction
+from fxad.backends.placement import device_get
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, DtypeError
@@ -109,7 +110,7 @@ def _check(operation: str, q: Any, most: int, method: str, weights: Any) -> None
     q = array_of(q) if type(q) in NESTED else q
     if np.dtype(dtype_of(q)).kind not in "biuf":
         raise error(DtypeError, operation, f"got a quantile of {dtype_of(q)}, wanted real numbers")
-    known = q.concrete() if isinstance(q, Tracer) else q
+    known = device_get(q.concrete() if isinstance(q, Tracer) else q)
     if known is not None and not np.all((np.asarray(known) >= 0) & (np.asarray(known) <= most)):
         raise error(ArgumentValueError, operation, f"got {q}, wanted values from 0 to {most}")
     if weights is not None and method != "inverted_cdf":

@@ -204,8 +204,8 @@ def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
       [1]
     """
     ar1 = ravel(operand(ar1)) if assume_unique else unique(ar1)
-    others = known("setdiff1d", operand(ar2))
-    return take(ar1, np.flatnonzero(~np.isin(known("setdiff1d", ar1), others)))
+    values, others = device_get((known("setdiff1d", ar1), known("setdiff1d", operand(ar2))))
+    return take(ar1, np.flatnonzero(~np.isin(values, others)))
 
 
 @implements(np.setxor1d)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.sorting as ops
+from fxad.backends.placement import device_get
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, DtypeError, ShapeError
@@ -303,7 +304,7 @@ def bincount(
             "wanted a vector of integers, as many real weights if any, and minlength= of 0 or more",
         )
     if length is None:
-        values = np.asarray(known("bincount", x))
+        values = device_get(known("bincount", x))
         if values.min(initial=0) < 0:
             raise error(ArgumentValueError, "bincount", "got negative integers, wanted none")
         length = max(minlength, int(values.max(initial=-1)) + 1)
