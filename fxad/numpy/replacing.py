@@ -18,6 +18,7 @@ from fxad.numpy.dispatch import TABLE
 from fxad.numpy.indexing import flatnonzero
 from fxad.numpy.nested import NESTED, array_of, operand, to_cast
 from fxad.ops.base import reshape, shape_of
+from fxad.ops.identity import copy
 from fxad.ops.shape import ravel, tile
 
 
@@ -39,7 +40,19 @@ def at(x: Any) -> functional.IndexUpdateHelper:
     return functional.at(array_of(x) if type(x) in NESTED else x)
 
 
-def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -> Any:
+def _refuse_in_place(name: str, inplace: bool) -> None:
+    if inplace:
+        raise error(
+            ArgumentValueError,
+            name,
+            "got inplace=True, wanted False: the argument stays as it is",
+            f"Use the result: x = fnp.{name}(x, ...).",
+        )
+
+
+def put_along_axis(
+    arr: Any, indices: Any, values: Any, axis: int | None = -1, *, inplace: bool = False
+) -> Any:
     """A new array with values at the places that indices name along an axis.
 
     NumPy's function of this name changes its argument; this one leaves it.
@@ -49,6 +62,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -
       indices: integers, as for ``take_along_axis``.
       values: broadcast to the shape of the places.
       axis: the axis; None: of the flattened array.
+      inplace: False, as in JAX's functions of this name.
 
     Returns:
       An array of the shape and dtype of ``arr``.
@@ -58,10 +72,13 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -
       >>> fnp.put_along_axis(fnp.zeros((1, 3)), fnp.array([[1]]), 7, axis=1).tolist()
       [[0.0, 7.0, 0.0]]
     """
+    _refuse_in_place("put_along_axis", inplace)
     return scatter.put_along_axis(operand(arr), operand(indices), to_cast(values), axis)
 
 
-def put(a: Any, ind: Any, v: Any, mode: str | None = "raise") -> Any:
+def put(
+    a: Any, ind: Any, v: Any, mode: str | None = "raise", *, inplace: bool = False
+) -> Any:
     """A new array with values at places of the flattened array.
 
     NumPy's function of this name changes its argument; this one leaves it.
@@ -72,6 +89,7 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = "raise") -> Any:
       v: values, repeated where there are too few.
       mode: what indices out of bounds are: an error ("raise"), the nearest ("clip"), or counted on
         ("wrap").
+      inplace: False, as in JAX's functions of this name.
 
     Returns:
       An array of the shape and dtype of ``a``.
@@ -81,18 +99,19 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = "raise") -> Any:
       >>> fnp.put(fnp.zeros((2, 2)), [0, 3], [1, 2]).tolist()
       [[1.0, 0.0], [0.0, 2.0]]
     """
+    _refuse_in_place("put", inplace)
     a, ind = operand(a), ravel(operand(ind))
     v = v if type(v) in PYTHON_SCALARS else ravel(operand(v))
     count = shape_of(ind)[0]
     if not count:
-        return a
+        return copy(a)
     if shape_of(v) not in ((), (count,)):
         repeats = -(-count // max(shape_of(v)[0], 1))
         v = ops.take(tile(v, repeats), np.arange(count))
     return reshape(scatter.scatter(ravel(a), ind, v, "set", mode), shape_of(a))
 
 
-def place(arr: Any, mask: Any, vals: Any) -> Any:
+def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = False) -> Any:
     """A new array with values, one after another, where a mask holds; it must be known.
 
     NumPy's function of this name changes its argument; this one leaves it.
@@ -101,6 +120,7 @@ def place(arr: Any, mask: Any, vals: Any) -> Any:
       arr: array.
       mask: array of truth values of the same shape.
       vals: values, repeated where there are too few.
+      inplace: False, as in JAX's functions of this name.
 
     Returns:
       An array of the shape and dtype of ``arr``.
@@ -110,6 +130,7 @@ def place(arr: Any, mask: Any, vals: Any) -> Any:
       >>> fnp.place(fnp.zeros(3), [True, False, True], [1, 2]).tolist()
       [1.0, 0.0, 2.0]
     """
+    _refuse_in_place("place", inplace)
     arr, mask = operand(arr), operand(mask)
     if aval_of(mask).size != aval_of(arr).size:
         raise error(
@@ -120,7 +141,7 @@ def place(arr: Any, mask: Any, vals: Any) -> Any:
     return put(arr, flatnonzero(mask), vals)
 
 
-def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> Any:
+def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = False) -> Any:
     """A new array with values on the main diagonal.
 
     NumPy's function of this name changes its argument; this one leaves it.
@@ -129,6 +150,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> Any:
       a: array of two dimensions or more, of equal lengths if more than two.
       val: number or values, repeated where there are too few.
       wrap: whether the diagonal of a tall matrix starts anew after N columns.
+      inplace: False, as in JAX's functions of this name.
 
     Returns:
       An array of the shape and dtype of ``a``.
@@ -141,6 +163,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> Any:
       >>> fnp.fill_diagonal(fnp.zeros((2, 2)), 5).tolist()
       [[5.0, 0.0], [0.0, 5.0]]
     """
+    _refuse_in_place("fill_diagonal", inplace)
     a = operand(a)
     shape = shape_of(a)
     if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):

@@ -7,7 +7,12 @@ import pytest
 import fxad
 import fxad.numpy as fnp
 from fxad import config
-from fxad.errors import ArgumentTypeError, TracerArrayConversionError, TracerAssignmentError
+from fxad.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    TracerArrayConversionError,
+    TracerAssignmentError,
+)
 
 X, M = np.array([3.0, 1.0, 2.0]), np.arange(6.0).reshape(2, 3)
 
@@ -156,6 +161,37 @@ def test_functional_updates_leave_their_argument():
     np.fill_diagonal(wanted, [1, 2], wrap=True)
     assert fnp.fill_diagonal(wide, [1, 2], wrap=True).tolist() == wanted.tolist()
     assert fxad.grad(lambda v: fnp.place(x, x == 0, [v, 2 * v]).sum())(1.0) == 6.0
+
+
+REPLACING = {
+    "put": (np.array([4, 0]), [7.0, 8.0]),
+    "place": (np.eye(2, 3) > 0, [7.0, 8.0]),
+    "put_along_axis": (np.array([[0], [2]]), 7.0, 1),
+    "fill_diagonal": (7.0,),
+}
+
+
+@pytest.mark.parametrize("name", REPLACING)
+def test_replaced_parts_leave_the_argument(name):
+    function, arguments = getattr(fnp, name), REPLACING[name]
+    x = np.zeros((2, 3))
+    wanted = x.copy()
+    getattr(np, name)(wanted, *arguments)
+    for transform in (lambda f: f, fxad.jit):
+        got = transform(lambda x: function(x, *arguments, inplace=False))(x)
+        np.testing.assert_array_equal(got, wanted)
+    assert not x.any()
+    message = rf"(?s)\[{name}\] got inplace=True.*x = fnp.{name}\("
+    with pytest.raises(ArgumentValueError, match=message):
+        function(x, *arguments, inplace=True)
+
+
+def test_nothing_replaced_is_a_new_array_too():
+    x = np.zeros(3)
+    for same in (fnp.put(x, [], []), fnp.place(x, x > 1, [1.0])):
+        same += 1.0
+    assert not x.any()
+    assert fxad.grad(lambda x: fnp.put(x, [], []).sum())(x).tolist() == [1.0, 1.0, 1.0]
 
 
 def test_keywords_beyond_numpys():
