@@ -15,24 +15,24 @@ import fxad.numpy as fnp
 import fxad.tree as tree
 
 rng = np.random.default_rng(0)
-I, V = np.array([3, 1, 2, 1, 0, 3]), np.array([0.0, 1.0, 2.0, 0.0, 0.0])
+COUNTS, V = np.array([3, 1, 2, 1, 0, 3]), np.array([0.0, 1.0, 2.0, 0.0, 0.0])
 M, MASK = rng.normal(size=(3, 4)), np.array([True, False, True])
 SOME = np.array([0, 2])
 
 #: Each gets a function that puts an array of NumPy on the device of the run.
 CALLS: dict[str, Callable[[Callable[[Any], Any]], Any]] = {
-    "bincount": lambda on: fnp.bincount(on(I)),
-    "bincount, weights": lambda on: fnp.bincount(on(I), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+    "bincount": lambda on: fnp.bincount(on(COUNTS)),
+    "bincount, weights": lambda on: fnp.bincount(on(COUNTS), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
     "delete": lambda on: fnp.delete(on(M), on(SOME), 0),
     "insert": lambda on: fnp.insert(on(M), on(SOME), 7.0, 0),
     "repeat": lambda on: fnp.repeat(on(M), on(np.array([0, 1, 2])), 0),
     "trim_zeros": lambda on: fnp.trim_zeros(on(V)),
-    "unique": lambda on: fnp.unique(on(I), True, True, True),
-    "intersect1d": lambda on: fnp.intersect1d(on(I), [1, 2, 9], return_indices=True),
-    "setdiff1d": lambda on: fnp.setdiff1d(on(I), [1, 2]),
-    "setxor1d": lambda on: fnp.setxor1d(on(I), [1, 9]),
-    "union1d": lambda on: fnp.union1d(on(I), [1, 9]),
-    "isin": lambda on: fnp.isin(on(I), [1, 9]),
+    "unique": lambda on: fnp.unique(on(COUNTS), True, True, True),
+    "intersect1d": lambda on: fnp.intersect1d(on(COUNTS), [1, 2, 9], return_indices=True),
+    "setdiff1d": lambda on: fnp.setdiff1d(on(COUNTS), [1, 2]),
+    "setxor1d": lambda on: fnp.setxor1d(on(COUNTS), [1, 9]),
+    "union1d": lambda on: fnp.union1d(on(COUNTS), [1, 9]),
+    "isin": lambda on: fnp.isin(on(COUNTS), [1, 9]),
     "ix_": lambda on: on(M)[fnp.ix_(on(MASK), [0, 1])],
     "digitize": lambda on: fnp.digitize(on(V), [0.5, 1.5]),
     "nonzero": lambda on: fnp.nonzero(on(V)),
@@ -43,7 +43,7 @@ CALLS: dict[str, Callable[[Callable[[Any], Any]], Any]] = {
     "quantile": lambda on: fnp.quantile(on(M), on(np.array([0.2, 0.5])), axis=1),
     "compress": lambda on: fnp.compress(on(MASK), on(M), 0),
     "select": lambda on: fnp.select([on(M) > 0, on(M) < -1], [on(M), 2.0], 9.0),
-    "choose": lambda on: fnp.choose(on(I[1:5] % 2), [on(M[0]), M[1].tolist()]),
+    "choose": lambda on: fnp.choose(on(COUNTS[1:5] % 2), [on(M[0]), M[1].tolist()]),
     "where, Python condition": lambda on: fnp.where(True, on(M), 0.0),
     "interp": lambda on: fnp.interp(on(V), [0.0, 1.0, 2.0], [3.0, 4.0, 5.0]),
     "polydiv": lambda on: fnp.polydiv(on(np.array([1.0, 3.0, 2.0])), [1.0, 1.0]),
