@@ -30,7 +30,7 @@ def reshape(operand: Any, new_sizes: Shape, dimensions: Sequence[int] | None = N
       An array of that shape.
 
     Raises:
-      ShapeError: the number of elements differs.
+      ShapeError: the number of elements differs, or a length is negative.
 
     Example:
       >>> import numpy as np
@@ -40,7 +40,14 @@ def reshape(operand: Any, new_sizes: Shape, dimensions: Sequence[int] | None = N
     """
     if dimensions is not None:
         operand = base.transpose(operand, dimensions)
-    return base.reshape(operand, tuple(map(operator.index, new_sizes)))
+    return base.reshape(operand, _lengths("reshape", new_sizes))
+
+
+def _lengths(operation: str, shape: Shape) -> tuple[int, ...]:
+    lengths = tuple(map(operator.index, shape))
+    if min(lengths, default=0) < 0:
+        raise error(ShapeError, operation, f"got the shape {lengths}, wanted lengths from 0 on")
+    return lengths
 
 
 def transpose(operand: Any, permutation: Sequence[int]) -> Any:
@@ -97,7 +104,7 @@ def broadcast(operand: Any, sizes: Shape) -> Any:
       >>> lax.broadcast(np.array([1, 2]), (2,)).tolist()
       [[1, 2], [1, 2]]
     """
-    return base.broadcast_to(operand, (*sizes, *shape_of(operand)))
+    return base.broadcast_to(operand, (*_lengths("broadcast", sizes), *shape_of(operand)))
 
 
 def broadcast_in_dim(operand: Any, shape: Shape, broadcast_dimensions: Sequence[int]) -> Any:
@@ -120,7 +127,8 @@ def broadcast_in_dim(operand: Any, shape: Shape, broadcast_dimensions: Sequence[
       >>> lax.broadcast_in_dim(np.array([1, 2]), (2, 2), (0,)).tolist()
       [[1, 1], [2, 2]]
     """
-    shape, dims = tuple(shape), [operator.index(d) for d in broadcast_dimensions]
+    shape = _lengths("broadcast_in_dim", shape)
+    dims = [operator.index(d) for d in broadcast_dimensions]
     order = sorted(range(len(dims)), key=dims.__getitem__)
     if len(set(dims)) != len(dims) or len(dims) != len(shape_of(operand)):
         raise error(
@@ -142,14 +150,15 @@ def broadcast_shapes(*shapes: Shape) -> tuple[int, ...]:
       A shape.
 
     Raises:
-      ShapeError: they do not broadcast.
+      ShapeError: they do not broadcast, or a length is negative.
 
     Example:
       >>> from fxad import lax
       >>> lax.broadcast_shapes((2, 1), (3,))
       (2, 3)
     """
-    return aval.broadcast_shapes("broadcast_shapes", map(tuple, shapes)) if shapes else ()
+    checked = [_lengths("broadcast_shapes", shape) for shape in shapes]
+    return aval.broadcast_shapes("broadcast_shapes", checked) if shapes else ()
 
 
 def expand_dims(array: Any, dimensions: Sequence[int]) -> Any:

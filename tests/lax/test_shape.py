@@ -187,3 +187,20 @@ def test_padding_that_does_not_fit(value, padding, kind):
     for pad in (lax.pad, fxad.jit(lax.pad, static_argnums=2)):
         with pytest.raises(kind, match=r"\[pad\] got"):
             pad(np.zeros(2), value, tuple(padding))
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("reshape", lambda x: lax.reshape(x, (-1,))),
+        ("reshape", lambda x: lax.reshape(x, (-3, -4))),
+        ("broadcast", lambda x: lax.broadcast(x, (-1,))),
+        ("broadcast_in_dim", lambda x: lax.broadcast_in_dim(x, (3, -4), (0, 1))),
+        ("broadcast_shapes", lambda x: lax.broadcast_shapes(x.shape, (-1,))),
+    ],
+)
+def test_every_length_is_given(name, call):
+    """Under jit and without: -1 stands for no length, unlike in NumPy's reshape."""
+    for run in (call, fxad.jit(call)):
+        with pytest.raises(ShapeError, match=rf"\[{name}\] got the shape .*, wanted lengths"):
+            run(M)
