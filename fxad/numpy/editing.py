@@ -27,6 +27,7 @@ from fxad.ops.base import (
     moveaxis,
     normalize_axes,
     normalize_axis,
+    placed_as,
     reshape,
     shape_of,
 )
@@ -85,7 +86,8 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     """
     arr, axis = _along("delete", arr, axis)
     obj = obj if isinstance(obj, slice) else device_get(known("delete", obj))
-    return take(arr, np.delete(np.arange(shape_of(arr)[axis]), obj), axis)
+    places = np.delete(np.arange(shape_of(arr)[axis]), obj)
+    return take(arr, placed_as(places, arr), axis)
 
 
 def _along(operation: str, arr: Any, axis: int | None) -> tuple[Any, int]:
@@ -133,7 +135,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
         obj = [obj] * count
     block = broadcast_to(values, (*shape[:axis], count, *shape[axis + 1 :]))
     order = np.insert(np.arange(length), obj, length + np.arange(count))
-    return take(concatenate([arr, block], axis), order, axis)
+    return take(concatenate([arr, block], axis), placed_as(order, arr), axis)
 
 
 @implements(np.trim_zeros)
@@ -287,7 +289,8 @@ def _padded_along(array: Any, axis: int, width: Any, mode: str, options: dict[st
         )
     if mode in _PLACES:
         if options.get("reflect_type", "even") == "even":
-            return take(array, _numpy_pad(np.arange(length), width, mode), axis)
+            places = _numpy_pad(np.arange(length), width, mode)
+            return take(array, placed_as(places, array), axis)
         # An odd reflection is a linear map: what it makes of the unit vectors says which.
         units = np.eye(length, dtype=dtype_of(array))
         kernel = _numpy_pad(units, ((0, 0), width), mode, **options)

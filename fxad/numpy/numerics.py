@@ -22,6 +22,7 @@ from fxad.ops.base import (
     dtype_of,
     normalize_axes,
     normalize_axis,
+    placed_as,
     reduce_sum,
     reshape,
     shape_of,
@@ -349,7 +350,7 @@ def _full_convolution(operation: str, a: Any, v: Any) -> Any:
         a, v = v, a
     n, m = shape_of(a)[0], shape_of(v)[0]
     windows = np.arange(n + m - 1)[:, None] + np.arange(m)[::-1]
-    return matmul(take(pad(a, 0, [(m - 1, m - 1, 0)]), windows), v)
+    return matmul(take(pad(a, 0, [(m - 1, m - 1, 0)]), placed_as(windows, a)), v)
 
 
 def _mode(operation: str, out: Any, n: int, m: int, mode: str, start: int) -> Any:

@@ -22,6 +22,7 @@ from fxad.ops.base import (
     dtype_of,
     full,
     full_beside,
+    placed_as,
     reduce_sum,
     reshape,
     shape_of,
@@ -216,7 +217,7 @@ def polyder(p: Any, m: int = 1) -> Any:
     p = _needs_axis("polyder", p)
     for _ in range(m):
         n = shape_of(p)[0] - 1
-        p = ops.mul(slice_in_dim(p, 0, max(n, 0), 0), np.arange(n, 0, -1))
+        p = ops.mul(slice_in_dim(p, 0, max(n, 0), 0), placed_as(np.arange(n, 0, -1), p))
     return p
 
 
@@ -247,7 +248,7 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     if shape_of(constants)[0] < m:
         raise error(ShapeError, "polyint", f"got {shape_of(constants)[0]} constants for m={m}")
     for i in range(m):
-        p = ops.div(p, np.arange(shape_of(p)[0], 0, -1))
+        p = ops.div(p, placed_as(np.arange(shape_of(p)[0], 0, -1), p))
         constant = convert(slice_in_dim(constants, i, i + 1, 0), dtype_of(p))
         p = concatenate([p, constant], 0)
     return p
@@ -277,7 +278,7 @@ def poly(seq_of_zeros: Any) -> Any:
         zeros = eigvals(zeros)
     if not shape_of(zeros)[0]:
         return 1.0
-    out = full((1,), 1, dtype_of(zeros))
+    out = full_beside(zeros, (1,), 1)
     for zero in _coefficients(zeros):
         out = ops.sub(pad(out, 0, [(0, 1, 0)]), ops.mul(pad(out, 0, [(1, 0, 0)]), zero))
     if dtype_of(out).kind == "c" and (real or _in_pairs(zeros)):
@@ -326,7 +327,8 @@ def _roots(p: Any) -> Any:
         return split_off
     lead, rest = slice_in_dim(p, first, first + 1, 0), slice_in_dim(p, first + 1, last, 0)
     top = reshape(ops.neg(ops.div(rest, lead)), (1, degree))
-    companion = concatenate([top, np.eye(degree - 1, degree, dtype=dtype_of(p))], 0)
+    below = placed_as(np.eye(degree - 1, degree, dtype=dtype_of(p)), p)
+    companion = concatenate([top, below], 0)
     return concatenate([eigvals(companion), split_off])
 
 

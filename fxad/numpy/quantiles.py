@@ -27,6 +27,7 @@ from fxad.ops.base import (
     full_beside,
     moveaxis,
     normalize_axes,
+    placed_as,
     reshape,
     shape_of,
     transpose,
@@ -213,7 +214,7 @@ def _median(a: Any, axis: Axis, keepdims: bool, skip_nan: bool) -> Any:
     if not length:
         return full_beside(a, shape, np.nan)
     a = sort(a)
-    last: Any = full((1,), length - 1, np.int64)
+    last = placed_as(full((1,), length - 1, np.int64), a)
     if skip_nan:
         count = reduction.sum_(logic.logical_not(logic.isnan(a)), -1, keepdims=True)
         last = ops.max(ops.sub(count, 1), 0)

@@ -32,10 +32,10 @@ from fxad.ops.base import (
     broadcast_to,
     convert,
     dtype_of,
-    full,
     full_beside,
     moveaxis,
     normalize_axis,
+    placed_as,
     reshape,
     shape_of,
     zeros_like,
@@ -102,12 +102,14 @@ def _traced_arange(numbers: Any, dtype: Any) -> Any:
     # NumPy steps by the difference of its first two numbers.
     distance = sub(add(first, distance), first)
     length = max(0, math.ceil((float(stop) - float(start)) / float(step)))
-    return add(first, mul(_count(dtype, length), distance))
+    return add(first, mul(_count(distance, dtype, length), distance))
 
 
-def _count(dtype: Any, length: int) -> Any:
-    """0, 1, 2, ... beside arrays, which take it to their device."""
-    return ops.iota(dtype, length) if staging() else np.arange(length, dtype=dtype)
+def _count(beside: Any, dtype: Any, length: int) -> Any:
+    """0, 1, 2, ... where an array lives."""
+    if staging():
+        return ops.iota(dtype, length)
+    return placed_as(np.arange(length, dtype=dtype), beside)
 
 
 @answers(np.linspace)
@@ -166,7 +168,7 @@ def _linspace(
     delta = sub(stop, start)
     shape, gaps = shape_of(delta), num - bool(endpoint)
     step = div(delta, gaps) if gaps > 0 else convert(np.nan, inner)
-    count = reshape(_count(np.empty(0, inner).real.dtype, num), (num, *(1,) * len(shape)))
+    count = reshape(_count(delta, np.empty(0, inner).real.dtype, num), (num, *(1,) * len(shape)))
     out = add(mul(count, step) if gaps > 0 else mul(count, delta), start)
     if endpoint and num > 1:
         last = broadcast_to(stop, (1, *shape))
@@ -399,7 +401,7 @@ def _triangle(operation: str, m: Any, k: int, below: bool) -> Any:
         m = broadcast_to(m, (*shape, *shape))
         shape = shape_of(m)
     made: Any = tri if staging() or isinstance(k, Tracer) else np.tri
-    mask = made(shape[-2], shape[-1], k, np.bool_)
+    mask = placed_as(made(shape[-2], shape[-1], k, np.bool_), m)
     zero = zeros_like(m)
     return select(mask, m, zero) if below else select(mask, zero, m)
 
@@ -431,7 +433,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     dtype = np.promote_types(dtype_of(x), np.int_)
     x = convert(x, dtype)
     # The power 0 comes from the first factor, so that 0**0 has no logarithm in its derivative.
-    columns = [full((length, 1), 1, dtype)]
+    columns = [full_beside(x, (length, 1), 1)]
     for _ in range(1, N):
         columns.append(mul(columns[-1], reshape(x, (length, 1))))
     if not N:

@@ -9,7 +9,7 @@ import numpy as np
 from fxad.backends.placement import device_get
 from fxad.numpy.dispatch import implements, known
 from fxad.numpy.nested import operand
-from fxad.ops.base import convert, dtype_of
+from fxad.ops.base import convert, dtype_of, placed_as
 from fxad.ops.indexing import take
 from fxad.ops.shape import concatenate, ravel
 
@@ -205,7 +205,7 @@ def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """
     ar1 = ravel(operand(ar1)) if assume_unique else unique(ar1)
     values, others = device_get((known("setdiff1d", ar1), known("setdiff1d", operand(ar2))))
-    return take(ar1, np.flatnonzero(~np.isin(values, others)))
+    return take(ar1, placed_as(np.flatnonzero(~np.isin(values, others)), ar1))
 
 
 @implements(np.setxor1d)
@@ -231,4 +231,4 @@ def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     order = np.argsort(values, stable=True)
     changes = values[order][1:] != values[order][:-1]
     alone = np.append(True, changes) & np.append(changes, True)
-    return take(both, order[alone[: len(order)]])
+    return take(both, placed_as(order[alone[: len(order)]], both))

@@ -13,7 +13,7 @@ from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, DtypeError, ShapeError
 from fxad.numpy.dispatch import implements, known
 from fxad.numpy.nested import operand
-from fxad.ops.base import convert, dtype_of, reshape, shape_of
+from fxad.ops.base import convert, dtype_of, placed_as, reshape, shape_of
 from fxad.ops.elementwise import select, sub
 from fxad.ops.logic import le, lt
 from fxad.ops.scatter import scatter
@@ -310,6 +310,6 @@ def bincount(
         length = max(minlength, int(values.max(initial=-1)) + 1)
     x = select(lt(x, 0), length, x)
     if weights is None:
-        return scatter(np.zeros(length, np.int64), x, 1, "add", "drop")
+        return scatter(placed_as(np.zeros(length, np.int64), x), x, 1, "add", "drop")
     weights = convert(weights, np.float64)
-    return scatter(np.zeros(length), x, weights, "add", "drop")
+    return scatter(placed_as(np.zeros(length), x), x, weights, "add", "drop")
