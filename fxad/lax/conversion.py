@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 import fxad.ops.elementwise as elementwise
 import fxad.ops.identity as identity
 import fxad.tree as tree
+from fxad.core.source import error
+from fxad.errors import DtypeError
 from fxad.ops.base import convert
 
 
@@ -15,10 +19,13 @@ def convert_element_type(operand: Any, new_dtype: Any) -> Any:
 
     Args:
       operand: array or number.
-      new_dtype: the dtype.
+      new_dtype: the dtype, of numbers or booleans.
 
     Returns:
       An array of that dtype; complex numbers lose their imaginary part.
+
+    Raises:
+      DtypeError: it is another dtype.
 
     Example:
       >>> import numpy as np
@@ -26,7 +33,10 @@ def convert_element_type(operand: Any, new_dtype: Any) -> Any:
       >>> lax.convert_element_type(np.array([1.7]), int).tolist()
       [1]
     """
-    return convert(operand, new_dtype)
+    dtype = np.dtype(new_dtype)
+    if dtype.kind not in "biufc":
+        raise error(DtypeError, "convert_element_type", f"got {dtype}, wanted a dtype of numbers")
+    return convert(operand, dtype)
 
 
 def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import fxad.numpy.creation as creation
 from fxad.core.source import error
 from fxad.errors import ShapeError
+from fxad.lax.shape import known_shape
 from fxad.ops.base import shape_of
 from fxad.ops.creation import iota as counts
 
@@ -30,7 +30,7 @@ def iota(dtype: Any, size: int) -> Any:
       >>> lax.iota(int, 3).tolist()
       [0, 1, 2]
     """
-    return counts(dtype, operator.index(size))
+    return counts(dtype, known_shape("iota", (size,)))
 
 
 def broadcasted_iota(dtype: Any, shape: Shape, dimension: int) -> Any:
@@ -49,7 +49,7 @@ def broadcasted_iota(dtype: Any, shape: Shape, dimension: int) -> Any:
       >>> lax.broadcasted_iota(int, (2, 2), 0).tolist()
       [[0, 0], [1, 1]]
     """
-    return counts(dtype, tuple(shape), dimension)
+    return counts(dtype, known_shape("broadcasted_iota", shape), dimension)
 
 
 def full(shape: Shape, fill_value: Any, dtype: Any = None) -> Any:
@@ -64,7 +64,7 @@ def full(shape: Shape, fill_value: Any, dtype: Any = None) -> Any:
       An array of that shape.
 
     Raises:
-      ShapeError: the value is not a single number.
+      ShapeError: the value is not a single number, or a length is negative.
 
     Example:
       >>> from fxad import lax
@@ -72,7 +72,7 @@ def full(shape: Shape, fill_value: Any, dtype: Any = None) -> Any:
       [1.5, 1.5]
     """
     _check_number("full", fill_value)
-    return creation.full(tuple(shape), fill_value, dtype)
+    return creation.full(known_shape("full", shape), fill_value, dtype)
 
 
 def _check_number(operation: str, value: Any) -> None:
@@ -101,4 +101,5 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Shape | None = 
       [7.0, 7.0]
     """
     _check_number("full_like", fill_value)
-    return creation.full_like(x, fill_value, dtype, shape=None if shape is None else tuple(shape))
+    wanted = None if shape is None else known_shape("full_like", shape)
+    return creation.full_like(x, fill_value, dtype, shape=wanted)

@@ -39,11 +39,12 @@ def reshape(operand: Any, new_sizes: Shape, dimensions: Sequence[int] | None = N
       [[0, 1], [2, 3]]
     """
     if dimensions is not None:
-        operand = base.transpose(operand, dimensions)
-    return base.reshape(operand, _lengths("reshape", new_sizes))
+        operand = transpose(operand, dimensions)
+    return base.reshape(operand, known_shape("reshape", new_sizes))
 
 
-def _lengths(operation: str, shape: Shape) -> tuple[int, ...]:
+def known_shape(operation: str, shape: Shape) -> tuple[int, ...]:
+    """A shape of which every length is given."""
     lengths = tuple(map(operator.index, shape))
     if min(lengths, default=0) < 0:
         raise error(ShapeError, operation, f"got the shape {lengths}, wanted lengths from 0 on")
@@ -60,13 +61,18 @@ def transpose(operand: Any, permutation: Sequence[int]) -> Any:
     Returns:
       An array.
 
+    Raises:
+      ArgumentValueError: it is no permutation of the axes, counted from 0.
+
     Example:
       >>> import numpy as np
       >>> from fxad import lax
       >>> lax.transpose(np.array([[1, 2], [3, 4]]), (1, 0)).tolist()
       [[1, 3], [2, 4]]
     """
-    return base.transpose(operand, [operator.index(d) for d in permutation])
+    order = tuple(map(operator.index, permutation))
+    base.transpose_p.abstract(aval.aval_of(operand), permutation=order)
+    return base.transpose(operand, order)
 
 
 def rev(operand: Any, dimensions: Sequence[int]) -> Any:
@@ -104,7 +110,7 @@ def broadcast(operand: Any, sizes: Shape) -> Any:
       >>> lax.broadcast(np.array([1, 2]), (2,)).tolist()
       [[1, 2], [1, 2]]
     """
-    return base.broadcast_to(operand, (*_lengths("broadcast", sizes), *shape_of(operand)))
+    return base.broadcast_to(operand, (*known_shape("broadcast", sizes), *shape_of(operand)))
 
 
 def broadcast_in_dim(operand: Any, shape: Shape, broadcast_dimensions: Sequence[int]) -> Any:
@@ -127,7 +133,7 @@ def broadcast_in_dim(operand: Any, shape: Shape, broadcast_dimensions: Sequence[
       >>> lax.broadcast_in_dim(np.array([1, 2]), (2, 2), (0,)).tolist()
       [[1, 1], [2, 2]]
     """
-    shape = _lengths("broadcast_in_dim", shape)
+    shape = known_shape("broadcast_in_dim", shape)
     dims = [operator.index(d) for d in broadcast_dimensions]
     order = sorted(range(len(dims)), key=dims.__getitem__)
     if len(set(dims)) != len(dims) or len(dims) != len(shape_of(operand)):
@@ -157,7 +163,7 @@ def broadcast_shapes(*shapes: Shape) -> tuple[int, ...]:
       >>> lax.broadcast_shapes((2, 1), (3,))
       (2, 3)
     """
-    checked = [_lengths("broadcast_shapes", shape) for shape in shapes]
+    checked = [known_shape("broadcast_shapes", shape) for shape in shapes]
     return aval.broadcast_shapes("broadcast_shapes", checked) if shapes else ()
 
 

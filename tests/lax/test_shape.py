@@ -5,7 +5,7 @@ import pytest
 
 import fxad
 from fxad import lax
-from fxad.errors import ArgumentValueError, ShapeError
+from fxad.errors import ArgumentValueError, DtypeError, ShapeError
 from tests.lax.parity import check, needs_jax
 
 M = np.arange(12.0).reshape(3, 4) / 7
@@ -197,6 +197,10 @@ def test_padding_that_does_not_fit(value, padding, kind):
         ("broadcast", lambda x: lax.broadcast(x, (-1,))),
         ("broadcast_in_dim", lambda x: lax.broadcast_in_dim(x, (3, -4), (0, 1))),
         ("broadcast_shapes", lambda x: lax.broadcast_shapes(x.shape, (-1,))),
+        ("full", lambda x: lax.full((2, -1), x[0, 0])),
+        ("full_like", lambda x: lax.full_like(x, 1, shape=(-1,))),
+        ("iota", lambda x: lax.iota(int, -1)),
+        ("broadcasted_iota", lambda x: lax.broadcasted_iota(int, (2, -1), 0)),
     ],
 )
 def test_every_length_is_given(name, call):
@@ -204,3 +208,18 @@ def test_every_length_is_given(name, call):
     for run in (call, fxad.jit(call)):
         with pytest.raises(ShapeError, match=rf"\[{name}\] got the shape .*, wanted lengths"):
             run(M)
+
+
+@pytest.mark.parametrize("order", [(-1, 0), (0,), (0, 0), (0, 2)])
+def test_axes_are_a_permutation(order):
+    for run in (lax.transpose, fxad.jit(lax.transpose, static_argnums=1)):
+        with pytest.raises(ArgumentValueError, match=r"\[transpose\] got the axes"):
+            run(M, order)
+    with pytest.raises(ArgumentValueError, match=r"\[transpose\] got the axes"):
+        lax.reshape(M, (12,), dimensions=order)
+
+
+def test_numbers_stay_numbers():
+    for dtype in (str, object, "datetime64[s]"):
+        with pytest.raises(DtypeError, match=r"\[convert_element_type\] got .*dtype of numbers"):
+            lax.convert_element_type(M, dtype)
