@@ -473,3 +473,11 @@ def test_the_ways_out_of_a_value_that_is_not_known():
         np.testing.assert_array_equal(looked_up, table[rows])
     slope = fxad.vmap(fxad.grad(lambda x, i: x * fxad.numpy.at(table)[i, 1].get()))(X, rows)
     np.testing.assert_array_equal(slope, table[rows, 1])
+
+
+@pytest.mark.parametrize("name", ["ptp", "median", "nanmedian", "percentile", "nanquantile", "std"])
+def test_an_axis_out_of_bounds_names_the_function(name):
+    """The one that was called, not those it is made of."""
+    more = (0.5,) if name in ("percentile", "nanquantile") else ()
+    with pytest.raises(errors.ArgumentValueError, match=rf"\[{name}\] got axis 2"):
+        fxad.jit(lambda x: getattr(fnp, name)(x, *more, axis=2))(np.ones((2, 3)))

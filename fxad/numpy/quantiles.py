@@ -77,8 +77,9 @@ def _quantile(
     _check(operation, q, 100 if percent else 1, method, weights)
     q = ops.div(operand(q), 100) if percent else operand(q)
     if weights is not None:
-        weights, _ = _to_last(fitted_weights(operation, operand(weights), a, axis), axis)
-    a, kept = _to_last(a, axis)
+        weights = fitted_weights(operation, operand(weights), a, axis)
+        weights, _ = _to_last(operation, weights, axis)
+    a, kept = _to_last(operation, a, axis)
     if not shape_of(a)[-1]:
         if skip_nan:
             shape = (*shape_of(q), *(kept if keepdims else shape_of(a)[:-1]))
@@ -90,10 +91,10 @@ def _quantile(
     return reshape(out, (*shape_of(q), *(kept if keepdims else shape_of(a)[:-1])))
 
 
-def _to_last(a: Any, axis: Axis) -> tuple[Any, tuple[int, ...]]:
+def _to_last(operation: str, a: Any, axis: Axis) -> tuple[Any, tuple[int, ...]]:
     """The axes as one axis at the end, and the shape of a result that keeps them."""
     shape = shape_of(a)
-    axes = normalize_axes("quantile", axis, len(shape))
+    axes = normalize_axes(operation, axis, len(shape))
     rest = [d for d in range(len(shape)) if d not in axes]
     kept = tuple(1 if d in axes else n for d, n in enumerate(shape))
     length = math.prod(shape[d] for d in axes)
@@ -208,7 +209,8 @@ def _element(a: Any, place: Any, last: Any) -> Any:
 
 def _median(a: Any, axis: Axis, keepdims: bool, skip_nan: bool) -> Any:
     """The element in the middle, or the mean of the two there."""
-    a, kept = _to_last(inexact(operand(a)), axis)
+    operation = "nanmedian" if skip_nan else "median"
+    a, kept = _to_last(operation, inexact(operand(a)), axis)
     shape = kept if keepdims else shape_of(a)[:-1]
     length = shape_of(a)[-1]
     if not length:

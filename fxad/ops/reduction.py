@@ -360,7 +360,8 @@ def amin(
 
 def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The greatest element less the least one."""
-    return sub(amax(x, axis, keepdims), amin(x, axis, keepdims))
+    axes = reduced_axes("ptp", x, axis)
+    return sub(amax(x, axes, keepdims), amin(x, axes, keepdims))
 
 
 def _logical(
