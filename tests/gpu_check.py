@@ -11,6 +11,7 @@ Exit status: 0 all passed, 1 something failed or the time was up, 2 there is no 
 """
 
 import argparse
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -21,6 +22,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +122,9 @@ def no_gpu() -> str | None:
         return str(error)
 
 
+@functools.cache
 def versions() -> str:
-    """The machine and what is installed, a line each."""
+    """The machine and what is installed, a line each; it takes seconds to find out."""
     runtime = importlib.import_module("cupy").cuda.runtime
     count = runtime.getDeviceCount()
     lines = [
@@ -132,8 +135,13 @@ def versions() -> str:
     return "\n".join(lines)
 
 
+@functools.cache
+def distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
 def version(package: str) -> str | None:
-    names = importlib.metadata.packages_distributions().get(package.replace("-", "_"), [package])
+    names = distributions().get(package.replace("-", "_"), [package])
     try:
         return f"{package} {importlib.metadata.version(names[0])}"
     except importlib.metadata.PackageNotFoundError:
@@ -217,6 +225,7 @@ def main() -> int:
     if reason := no_gpu():
         print(f"gpu_check: no GPU to test on: {reason}")
         return 2
+    print(versions(), flush=True)
     os.chdir(ROOT)
     os.environ["FXAD_BACKEND"] = "cupy"
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # whatever else is installed stays out
