@@ -18,6 +18,7 @@ from fxad.ops.base import (
     dtype_of,
     normalize_axes,
     normalize_axis,
+    placed_as,
     reshape,
     shape_of,
     transpose,
@@ -72,7 +73,18 @@ def fold(ufunc: Any) -> Callable[..., Any]:
             return _slices(reshape(turned, (*kept, math.prod(shape[d] for d in axes))), len(rest))
 
         chosen = None if where is None else merged(broadcast_to(operand(where), shape))
-        total = _folded(name, ufunc, merged(a), chosen, initial, (kept, dtype_of(a)))
+        first, pieces = ufunc.identity if initial is None else initial, merged(a)
+        if initial is None and chosen is None and pieces:
+            first, pieces = pieces[0], pieces[1:]
+        elif first is None:
+            raise error(
+                ArgumentValueError,
+                name,
+                "got no elements to begin with, for where= or an axis of length 0",
+                "Give a first value as initial=.",
+            )
+        first = broadcast_to(placed_as(convert(first, dtype_of(a)), a), kept)
+        total = _folded(ufunc, first, pieces, chosen)
         if not keepdims:
             return total
         return reshape(total, [1 if d in axes else n for d, n in enumerate(shape)])
@@ -80,21 +92,7 @@ def fold(ufunc: Any) -> Callable[..., Any]:
     return reduce
 
 
-def _folded(
-    name: str, ufunc: Any, pieces: list[Any], chosen: Any, initial: Any, of: tuple[Any, Any]
-) -> Any:
-    start = ufunc.identity if initial is None else initial
-    if initial is None and chosen is None and pieces:
-        start, pieces = pieces[0], pieces[1:]
-    elif start is None:
-        raise error(
-            ArgumentValueError,
-            name,
-            "got no elements to begin with, for where= or an axis of length 0",
-            "Give a first value as initial=.",
-        )
-    shape, dtype = of
-    total = broadcast_to(convert(start, dtype), shape)
+def _folded(ufunc: Any, total: Any, pieces: list[Any], chosen: list[Any] | None) -> Any:
     for i, piece in enumerate(pieces):
         longer = TABLE[ufunc](total, piece)
         total = longer if chosen is None else select(chosen[i], longer, total)

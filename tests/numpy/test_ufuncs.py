@@ -116,6 +116,7 @@ METHODS = {
     "logical_xor.reduce numbers": lambda x: np.logical_xor.reduce(x),
     "bitwise_or.reduce": lambda x: np.bitwise_or.reduce(x.astype(np.int8), axis=None),
     "bitwise_and.reduce of none": lambda x: np.bitwise_and.reduce(x[:0].astype(int)),
+    "bitwise_and.reduce unsigned": lambda x: np.bitwise_and.reduce(x[:0].astype(np.uint8)),
     "gcd.reduce": lambda x: np.gcd.reduce(x.astype(int) * 6, axis=1),
     "lcm.reduce": lambda x: np.lcm.reduce(x.astype(int) * 2, axis=0),
     "divide.accumulate": lambda x: np.divide.accumulate(x, axis=1),
