@@ -255,7 +255,8 @@ def svd(
     Returns:
       ``(u, s, vh)`` or ``s``, in descending order. In the derivative the phases of the pairs of
       vectors turn with ``u`` alone; equal singular values do not turn their vectors among
-      themselves, and zero ones do not turn theirs out of the range.
+      themselves, and zero ones do not turn theirs out of the range. There first derivatives of
+      what does not depend on the choice of the vectors are right, second ones lack a part.
 
     Raises:
       ShapeError: ``a`` is no matrix.

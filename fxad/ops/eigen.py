@@ -138,7 +138,8 @@ def eigh(a: Any, UPLO: str = "L") -> tuple[Any, Any]:
     Returns:
       ``(w, v)``: the real eigenvalues in ascending order, and the eigenvectors as columns. In the
       derivative ``v^H dv`` has a zero diagonal (the phases do not turn), and zeros for equal
-      eigenvalues.
+      eigenvalues: there first derivatives of what does not depend on the choice of the vectors
+      are right, while second derivatives lack the part in which the equal ones would part.
 
     Raises:
       ShapeError: ``a`` is not square.
