@@ -98,8 +98,18 @@ def _named(name: str) -> Operation:
     return lambda out: _result_type(name)(*out) if isinstance(out, tuple) else out
 
 
-def _real_if_known(a: Any, values: Any, *others: Any) -> Any:
-    """As NumPy: eigenvalues of real matrices, if known to be all real, come as real numbers."""
+@functools.cache
+def _gives_real_eigenvalues() -> bool:
+    """Whether this NumPy does; from 2.5 on they are complex."""
+    return bool(np.linalg.eigvals(np.eye(1)).dtype.kind == "f")
+
+
+def _as_numpy_gives(a: Any, values: Any, *others: Any) -> Any:
+    return real_if_known(a, values, *others) if _gives_real_eigenvalues() else (values, *others)
+
+
+def real_if_known(a: Any, values: Any, *others: Any) -> Any:
+    """Eigenvalues of real matrices, if known to be all real, as real numbers."""
     value = values.concrete() if isinstance(values, Tracer) else values
     if value is None or dtype_of(a).kind == "c" or np.any(np.imag(value)):
         return (values, *others)
@@ -132,18 +142,18 @@ def eig(a: Any) -> Any:
     Returns:
       ``(eigenvalues, eigenvectors)``: the values in no order, and the vectors as columns, of length
       1 and with a real largest element; complex, unless ``a`` is real and all values are known to
-      be. Derivatives exist where the eigenvalues are distinct.
+      be (with NumPy 2.5 then too). Derivatives exist where the eigenvalues are distinct.
 
     Raises:
       ShapeError: ``a`` is not square.
 
     Example:
       >>> import fxad.numpy as fnp
-      >>> fnp.linalg.eig(fnp.array([[2.0, 0.0], [0.0, 1.0]])).eigenvalues.tolist()
+      >>> fnp.linalg.eig(fnp.array([[2.0, 0.0], [0.0, 1.0]])).eigenvalues.real.tolist()
       [2.0, 1.0]
     """
     a = operand(a)
-    return _result_type("eig")(*_real_if_known(a, *eigen.eig(a)))
+    return _result_type("eig")(*_as_numpy_gives(a, *eigen.eig(a)))
 
 
 @implements(np.linalg.eigvals)
@@ -154,18 +164,19 @@ def eigvals(a: Any) -> Any:
       a: array of shape (..., n, n).
 
     Returns:
-      An array of shape (..., n): complex, unless all values are known to be real.
+      An array of shape (..., n): complex, unless all values are known to be real (with NumPy 2.5
+      then too).
 
     Raises:
       ShapeError: ``a`` is not square.
 
     Example:
       >>> import fxad.numpy as fnp
-      >>> sorted(fnp.linalg.eigvals(fnp.array([[2.0, 0.0], [0.0, 1.0]])).tolist())
+      >>> sorted(fnp.linalg.eigvals(fnp.array([[2.0, 0.0], [0.0, 1.0]])).real.tolist())
       [1.0, 2.0]
     """
     a = operand(a)
-    return _real_if_known(a, eigen.eigvals(a))[0]
+    return _as_numpy_gives(a, eigen.eigvals(a))[0]
 
 
 @implements(np.linalg.eigvalsh)

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+import fxad.ops.eigen as eigen
 import fxad.ops.elementwise as ops
 from fxad.control.custom_jvp import custom_jvp
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.numpy.dispatch import implements, inexact
-from fxad.numpy.linalg import eigvals
+from fxad.numpy.linalg import eigvals, real_if_known
 from fxad.numpy.nested import operand
 from fxad.numpy.numerics import convolve
 from fxad.numpy.ranges import vander
@@ -329,7 +330,8 @@ def _roots(p: Any) -> Any:
     top = reshape(ops.neg(ops.div(rest, lead)), (1, degree))
     below = placed_as(np.eye(degree - 1, degree, dtype=dtype_of(p)), p)
     companion = concatenate([top, below], 0)
-    return concatenate([eigvals(companion), split_off])
+    (zeros,) = real_if_known(companion, eigen.eigvals(companion))
+    return concatenate([zeros, split_off])
 
 
 @_roots.defjvp

@@ -47,7 +47,7 @@ TAKE = [
 WHERE = [
     call(T, M, N), call(T, M, 0), call(T, M, 2.5), call(T, 1.0, M), call(T, 0, 1), call(T, 1.5, 0),
     call(T, F, 2.0), call(T, F, 1), call(T, F, N), call(T, I, 2), call(T, I, 2.5), call(T, I8, 3),
-    call(T, I8, 300), call(T, U8, I8), call(T, M, N[0]), call(TV, M, V), call(T[:, :1], V, M),
+    call(T, U8, I8), call(T, M, N[0]), call(TV, M, V), call(T[:, :1], V, M),
     call(True, M, N), call(False, V, 1.0), call([[True, False]], M[:, :2], 0), call(M, M, N),
     call(I, M, N), call(M > 0, M, -M), call(T, C, M), call(T, F, 1j), call(T, [1.0, 2, 3, 4], M),
     call(X0, X0, 1.0), call(True, 1, 2.0), call(E > 0, E, 1.0),
