@@ -175,15 +175,15 @@ def run_main_job(table: Table) -> None:
         table.failures[MAIN_JOB] = failure
 
 
-def report(table: Table) -> None:
-    """Prints what failed, the machine, and the table; and writes them to ``$OUT``."""
+def report(table: Table) -> str:
+    """What failed, the machine, and the table; written to ``$OUT`` too."""
     lines = [f"FAILED {name}: {text}" for name, text in table.failures.items()]
     if table.late:
         lines.append("gpu_check: stopped when the time was up, tests are left over")
-    text = "\n".join([*lines, "", versions(), "", str(table)])
-    print(text, flush=True)
+    text = "\n".join([*lines, "", versions(), "", str(table)]) + "\n"
     if out := os.environ.get("OUT"):
-        Path(out, "gpu_check.txt").write_text(text + "\n", encoding="utf-8")
+        Path(out, "gpu_check.txt").write_text(text, encoding="utf-8")
+    return text
 
 
 def report_in_any_case(table: Table, limit: float) -> threading.Timer:
@@ -191,7 +191,8 @@ def report_in_any_case(table: Table, limit: float) -> threading.Timer:
 
     def give_up(*_: Any) -> None:
         table.late = True
-        report(table)
+        # Not by print: the signal may have come while stdout itself was being written to.
+        os.write(1, report(table).encode())
         os._exit(1)
 
     signal.signal(signal.SIGTERM, give_up)
@@ -237,7 +238,7 @@ def main() -> int:
         [*pytest_arguments(options.n, options.all), *options.tests], plugins=[table]
     )
     timer.cancel()
-    report(table)
+    print(report(table), end="", flush=True)
     return 0 if status == 0 and not table.failures else 1
 
 
