@@ -99,12 +99,8 @@ def cse(jaxpr: Jaxpr) -> Jaxpr:
     return builder.finish(jaxpr)
 
 
-#: Numbers are folded into the program; arrays are not, so that it stays small.
-_FOLDED_SIZE = 1
-
-
 def fold(jaxpr: Jaxpr) -> Jaxpr:
-    """Evaluates equations between numbers."""
+    """Evaluates equations between numbers; arrays are not, so that the program stays small."""
     builder = _Builder()
     for old in jaxpr.eqns:
         eqn = old.replace([builder.read(v) for v in old.invars])

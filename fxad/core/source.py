@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import numpy
 
+#: What the files of fxad, NumPy and the interpreter begin with, rather than the user's.
 _LIBRARY = (
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
     os.path.dirname(os.path.abspath(numpy.__file__)) + os.sep,
@@ -20,11 +21,6 @@ _LIBRARY = (
 _STORE_ITEM = opmap["STORE_SUBSCR"]
 
 E = TypeVar("E", bound=Exception)
-
-
-def is_library_file(filename: str) -> bool:
-    """Whether a file belongs to fxad, NumPy or the interpreter rather than to the user."""
-    return filename.startswith(_LIBRARY)
 
 
 class Source:

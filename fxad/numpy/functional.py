@@ -280,7 +280,9 @@ def _checked(out: Any, signature: str | None, outputs: Cores | None, sizes: dict
     return outs if isinstance(out, tuple) else outs[0]
 
 
-def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, **kwargs: Any) -> Any:
+def frompyfunc(
+    func: Callable[..., Any], /, nin: int, nout: int, *, identity: Any = None
+) -> Any:
     """A function of numbers as one of arrays that broadcast, in one vectorised pass.
 
     Unlike ``numpy.frompyfunc`` its results are ordinary arrays, not arrays of objects.
@@ -289,17 +291,35 @@ def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, **kwargs: Any) 
       func: a function of numbers.
       nin: how many arguments it takes.
       nout: how many results it has.
-      **kwargs: as for NumPy, without effect.
+      identity: NumPy's, for the ``reduce`` of its own kind of function; this one has none.
 
     Returns:
-      A function of arrays.
+      A function of ``nin`` arrays, with one result or a tuple of ``nout``.
+
+    Raises:
+      ArgumentValueError: the function is called with another number of arguments, or ``func``
+        returns another number of results.
 
     Example:
       >>> import fxad.numpy as fnp
       >>> fnp.frompyfunc(lambda x, y: x + 2 * y, 2, 1)(fnp.ones(2), 3.0).tolist()
       [7.0, 7.0]
     """
-    return vectorize(func)
+    vectorized = vectorize(func)
+
+    @functools.wraps(func)
+    def function(*args: Any) -> Any:
+        _check_count("arguments", len(args), nin)
+        out = vectorized(*args)
+        _check_count("results", len(out) if isinstance(out, tuple) else 1, nout)
+        return out
+
+    return function
+
+
+def _check_count(what: str, got: int, wanted: int) -> None:
+    if got != wanted:
+        raise error(ArgumentValueError, "frompyfunc", f"got {got} {what}, wanted {wanted}")
 
 
 def fromfunction(

@@ -236,31 +236,9 @@ def dot_general(
     precision: Any = None,
     preferred_element_type: Any = None,
 ) -> Any:
-    """The general product of two arrays: contracts some axes, and runs along others in both.
+    """The general product of two arrays, as ``lax.dot_general`` documents it.
 
-    Args:
-      lhs: an array.
-      rhs: an array.
-      dimension_numbers: ``((lhs_contracting, rhs_contracting), (lhs_batch, rhs_batch))``, each a
-        sequence of axes; partners have equal lengths.
-      precision: ``None``, ``"default"``, ``"high"`` or ``"highest"``, or a pair of them; NumPy
-        always computes at the highest, a GPU may use faster formats for the others.
-      preferred_element_type: the dtype to accumulate in and to return; ``None``: NumPy's
-        promotion of the operands' dtypes.
-
-    Returns:
-      An array with the batch axes first, then the other axes of ``lhs``, then those of ``rhs``.
-
-    Raises:
-      ShapeError: partners have different lengths.
-      ArgumentValueError: an axis does not exist or is named twice.
-
-    Example:
-      >>> import numpy as np
-      >>> from fxad import lax
-      >>> x, y = np.ones((5, 2, 3)), np.ones((5, 3, 4))
-      >>> lax.dot_general(x, y, (((2,), (1,)), ((0,), (0,)))).shape
-      (5, 2, 4)
+    NumPy always computes at the highest precision; a GPU may use faster formats for the others.
     """
     (lc, rc), (lb, rb) = dimension_numbers
     lhs, rhs = strong(lhs), strong(rhs)

@@ -85,18 +85,18 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False, where: Any = Non
 
     Its derivative is ``softmax``, where equal infinities share equally.
     """
-    x = only_where("logsumexp", _inexact(x), where, -np.inf)
+    x = only_where(_inexact(x), where, -np.inf)
     return reduce_by(logsumexp_p, x, reduced_axes("logsumexp", x, axis), keepdims)
 
 
 def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
     """``exp(x) / sum(exp(x))`` without overflow; equal infinities share equally."""
-    x = only_where("softmax", _inexact(x), where, -np.inf)
+    x = only_where(_inexact(x), where, -np.inf)
     axes = reduced_axes("softmax", x, axis)
     return softmax_p.bind(x, axes=axes) if axes else ones_like(x)
 
 
 def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
     """``x - logsumexp(x)``."""
-    x = only_where("log_softmax", _inexact(x), where, -np.inf)
+    x = only_where(_inexact(x), where, -np.inf)
     return sub(x, logsumexp(x, axis, keepdims=True))

@@ -257,7 +257,7 @@ def reduced_axes(operation: str, x: Any, axis: Any) -> Axes:
     return () if not ndim and axis in (0, -1) else normalize_axes(operation, axis, ndim)
 
 
-def only_where(operation: str, x: Any, where: Any, otherwise: Any) -> Any:
+def only_where(x: Any, where: Any, otherwise: Any) -> Any:
     """``x`` where a mask holds, which broadcasts to its shape."""
     if where is None or where is True:
         return x
@@ -315,7 +315,7 @@ def prod(
 
 def _summands(operation: str, x: Any, dtype: Any, where: Any, identity: int) -> Any:
     x = convert(x, accumulation_dtype(dtype_of(x)) if dtype is None else dtype)
-    return only_where(operation, x, where, identity)
+    return only_where(x, where, identity)
 
 
 def _extremum(
@@ -332,7 +332,7 @@ def _extremum(
                 "Give initial=, the value that the extremum starts from.",
             )
         return reduce_by(primitive, x, axes, keepdims)
-    x = only_where(operation, x, where, initial)
+    x = only_where(x, where, initial)
     initial = convert(initial, dtype_of(x))
     shape = shape_of(x)
     if any(shape[d] == 0 for d in axes):
@@ -367,7 +367,7 @@ def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def _logical(
     operation: str, primitive: Primitive, x: Any, axis: Any, keepdims: bool, where: Any
 ) -> Any:
-    x = only_where(operation, x, where, operation == "all")
+    x = only_where(x, where, operation == "all")
     axes = reduced_axes(operation, x, axis)
     return reduce_by(primitive, x, axes, keepdims) if axes else ne(x, 0)
 
@@ -439,7 +439,7 @@ def _over(total: Any, count: Any) -> Any:
 
 def _mean(x: Any, axes: Axes, where: Any, keepdims: bool) -> Any:
     """The mean in the dtype of ``x``, which is inexact."""
-    total = reduce_sum(only_where("mean", x, where, 0), axes)
+    total = reduce_sum(only_where(x, where, 0), axes)
     total = keep(total, x, axes) if keepdims else total
     return _over(total, _count(x, axes, where, keepdims))
 
@@ -475,7 +475,7 @@ def var(
     axes = reduced_axes("var", x, axis)
     inner, result = _moment_dtypes(dtype_of(x), dtype)
     x = convert(x, inner)
-    away = only_where("var", sub(x, _mean(x, axes, where, keepdims=True)), where, 0)
+    away = only_where(sub(x, _mean(x, axes, where, keepdims=True)), where, 0)
     squares = real(mul(away, conj(away))) if inner.kind == "c" else square(away)
     left = _degrees_of_freedom(_count(x, axes, where, keepdims), ddof)
     total = reduce_sum(squares, axes)

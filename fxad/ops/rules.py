@@ -12,14 +12,13 @@ from fxad.core.aval import (
     DType,
     ShapedArray,
     broadcast_shapes,
-    is_differentiable,
     short_dtype,
 )
 from fxad.core.primitive import Primitive, Rule
 from fxad.core.source import error
 from fxad.core.trace import EvalTrace, is_linear
 from fxad.errors import DtypeError, NonDifferentiableError
-from fxad.ops.base import add_any, dtype_of, like, moveaxis, reshape, shape_of, unbroadcast
+from fxad.ops.base import add_any, like, moveaxis, reshape, shape_of, unbroadcast
 
 #: A rule of one operand: ``jvp(tangent, out, *primals, **params)`` or ``transpose(ct, *args)``.
 Derivative = Callable[..., Any]
@@ -282,11 +281,6 @@ def _probe_dtype(
         listed = " and ".join(short_dtype(a.dtype) for a in avals)
         raise error(DtypeError, name, f"got {listed}, which NumPy has no {name} for: {e}") from None
     return dtype
-
-
-def tangent_or_none(tangent: Any, out: Any) -> Any:
-    """No tangent for outputs that cannot have one."""
-    return tangent if is_differentiable(dtype_of(out)) else None
 
 
 # The product, on which every rule that scales a tangent stands.

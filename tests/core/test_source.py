@@ -9,7 +9,7 @@ import pytest
 
 import fxad
 import fxad.numpy as fnp
-from fxad.core.source import Source, assigns_item, error, is_library_file, user_source
+from fxad.core.source import Source, assigns_item, error, user_source
 from fxad.errors import ArgumentValueError, ShapeError
 
 
@@ -52,12 +52,22 @@ def test_equations_remember_the_line_that_made_them():
     assert set(texts[1:]) == {"return fnp.mean(y * x)"}
 
 
-def test_whose_file_it_is():
-    assert is_library_file(fxad.__file__) and is_library_file(fnp.__file__)
-    assert is_library_file(np.__file__) and is_library_file("<frozen importlib._bootstrap>")
-    assert not is_library_file(__file__) and not is_library_file("<stdin>")
-    beside = os.path.dirname(fxad.__file__) + "_extras"
-    assert not is_library_file(os.path.join(beside, "model.py"))
+@pytest.mark.parametrize(
+    ("filename", "is_the_users"),
+    [
+        (fxad.__file__, False),
+        (fnp.__file__, False),
+        (np.__file__, False),
+        ("<frozen importlib._bootstrap>", False),
+        ("<stdin>", True),
+        (os.path.join(os.path.dirname(fxad.__file__) + "_extras", "model.py"), True),
+    ],
+)
+def test_whose_file_it_is(filename, is_the_users):
+    namespace = {}
+    exec(compile("def call(function):\n    return function()\n", filename, "exec"), namespace)
+    source = namespace["call"](user_source)
+    assert source.filename == (filename if is_the_users else __file__)
 
 
 def test_code_without_a_file_has_a_place_and_no_text():

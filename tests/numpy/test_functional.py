@@ -63,3 +63,14 @@ def test_results_fit_the_signature():
 def test_lists_of_results_are_arrays_where_a_signature_says_so():
     f = fnp.vectorize(lambda x: [x, 2 * x], signature="()->(k)")
     assert f(V).tolist() == [[x, 2 * x] for x in V]
+
+
+def test_frompyfunc_counts_arguments_and_results():
+    pair = fnp.frompyfunc(lambda x, y: (x + y, x * y), 2, 2)
+    total, product = fxad.jit(pair)(np.arange(3.0), 2.0)
+    assert total.tolist() == [2.0, 3.0, 4.0]
+    assert product.tolist() == [0.0, 2.0, 4.0]
+    with pytest.raises(ArgumentValueError, match=r"\[frompyfunc\] got 1 arguments, wanted 2"):
+        pair(1.0)
+    with pytest.raises(ArgumentValueError, match=r"\[frompyfunc\] got 2 results, wanted 1"):
+        fnp.frompyfunc(lambda x: (x, x), 1, 1)(np.ones(2))
