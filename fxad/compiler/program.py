@@ -125,9 +125,9 @@ class Program:
 def _fresh_variables(jaxpr: Jaxpr) -> set[Any]:
     """The variables whose arrays nothing but their own slot refers to.
 
-    An operation on floats makes a new array; the operations that read it must not make views.
+    A fresh operation makes a new array; the operations that read it must not make views.
     """
-    fresh = {v for eqn in jaxpr.eqns if eqn.primitive.ufunc for v in eqn.outvars if v.aval.shape}
+    fresh = {v for eqn in jaxpr.eqns if eqn.primitive.fresh for v in eqn.outvars if v.aval.shape}
     for eqn in jaxpr.eqns:
         if not eqn.primitive.fresh:
             fresh.difference_update(v for v in eqn.invars if isinstance(v, Var))

@@ -1,5 +1,7 @@
 """Programs write results into memory that nothing reads any more, and into no other."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -47,9 +49,16 @@ def same_operand_twice(x):
     return (y * y) * (y + y)
 
 
+def products_and_sums_are_new(x):
+    product, total = x @ x.T, fnp.sum(x, axis=0)
+    outer = fnp.outer(total, total)
+    return fnp.tanh(product) + 1.0, fnp.exp(total), outer, fnp.sin(outer)
+
+
 @pytest.mark.parametrize(
     "f",
     [
+        products_and_sums_are_new,
         views_live_on,
         broadcasts_live_on,
         slices_live_on,
@@ -78,3 +87,14 @@ def test_constants_are_never_written():
     first, second = f(X), f(X)
     assert np.array_equal(first, second)
     assert np.array_equal(constant, np.linspace(1.0, 2.0, 4))
+
+
+def test_the_result_of_a_product_is_written_over():
+    big = np.ones((150, 150))  # below what the pool keeps memory for
+    program = fxad.jit(lambda x: fnp.tanh(x @ x))
+    program(big)
+    tracemalloc.start()
+    program(big)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert big.nbytes <= peak < 1.5 * big.nbytes
