@@ -17,7 +17,7 @@ from fxad.numpy.dispatch import TABLE, check_cast, dispatching, inexact, refuse_
 from fxad.numpy.nested import operand
 from fxad.numpy.reductions import Axis
 from fxad.numpy.ufunc_folds import FOLDED, fold, run
-from fxad.ops.base import normalize_axis, reshape, shape_of
+from fxad.ops.base import convert, normalize_axis, reshape, shape_of
 from fxad.ops.exponential import logsumexp
 
 
@@ -62,9 +62,18 @@ def _of_truth(function: Callable[..., Any]) -> Callable[..., Any]:
             raise error(
                 ArgumentValueError, "reduce", "got initial= beside a traced value, wanted none"
             )
+        if dtype is not None and np.dtype(dtype) != bool:
+            raise error(
+                ArgumentTypeError, "reduce", f"got dtype={np.dtype(dtype)}, wanted bool or None"
+            )
         return function(a, axis, out, keepdims, where=where)
 
     return reduce
+
+
+def _in_dtype(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A running operation that has no ``dtype`` of its own."""
+    return lambda x, axis, dtype: function(x if dtype is None else convert(x, dtype), axis)
 
 
 #: ``reduce(a, axis, dtype, out, keepdims, initial=, where=)``
@@ -80,9 +89,9 @@ _REDUCTIONS: dict[Any, Callable[..., Any]] = {
 _RUNNING: dict[Any, Callable[..., Any]] = {
     np.add: cumulative.cumsum,
     np.multiply: cumulative.cumprod,
-    np.maximum: lambda x, axis, dtype: cumulative.cummax(x, axis),
-    np.minimum: lambda x, axis, dtype: cumulative.cummin(x, axis),
-    np.logaddexp: lambda x, axis, dtype: cumulative.cumlogsumexp(x, axis),
+    np.maximum: _in_dtype(cumulative.cummax),
+    np.minimum: _in_dtype(cumulative.cummin),
+    np.logaddexp: _in_dtype(cumulative.cumlogsumexp),
 }
 
 

@@ -296,12 +296,6 @@ def number_like(x: Any, value: float) -> Any:
     return dtype.type(value) if home is None else home.xp.full((), value, dtype)
 
 
-def put_beside(array: Any, x: Any) -> Any:
-    """An array that was made on the host, where ``x`` lives."""
-    home = _device_home(x)
-    return array if home is None else home.put(array, home.device_of(ground(x)))
-
-
 def _sum_abstract(x: ShapedArray, *, axes: tuple[int, ...]) -> ShapedArray:
     shape = tuple(n for d, n in enumerate(x.shape) if d not in axes)
     return ShapedArray(shape, x.dtype)

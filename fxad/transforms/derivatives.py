@@ -12,7 +12,7 @@ import fxad.tree as tree
 from fxad.core.aval import Shape, ShapedArray
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, DtypeError
-from fxad.ops.base import put_beside, reduce_sum, reshape, shape_of
+from fxad.ops.base import placed_as, reduce_sum, reshape, shape_of
 from fxad.ops.elementwise import mul
 from fxad.transforms.common import (
     check_callable,
@@ -326,7 +326,7 @@ def _basis(arrays: Sequence[Any], avals: Sequence[ShapedArray]) -> list[Any]:
     total, start, blocks = sum(a.size for a in avals), 0, []
     for x, aval in zip(arrays, avals, strict=True):
         block = np.eye(total, aval.size, -start, dtype=aval.dtype)
-        blocks.append(put_beside(block.reshape((total, *aval.shape)), x))
+        blocks.append(placed_as(block.reshape((total, *aval.shape)), x))
         start += aval.size
     return blocks
 

@@ -5,7 +5,7 @@ import pytest
 
 import fxad
 import fxad.numpy as fnp
-from fxad.errors import ArgumentValueError, TracerAssignmentError
+from fxad.errors import ArgumentTypeError, ArgumentValueError, TracerAssignmentError
 from fxad.numpy.dispatch import TABLE
 from fxad.test_util import check_grads
 from tests.numpy.values import traced
@@ -161,3 +161,19 @@ def test_ufuncs_say_what_they_take():
         ours, numpys = getattr(fnp, name), getattr(np, name)
         for of in ("nin", "nout", "nargs", "identity"):
             assert getattr(ours, of) == getattr(numpys, of)
+
+
+@pytest.mark.parametrize("ufunc", [np.add, np.maximum, np.minimum, np.logaddexp], ids=str)
+def test_accumulate_computes_in_the_dtype_asked_for(ufunc):
+    x = np.array([0.1, 0.3, 0.2], np.float32)
+    wanted = ufunc.accumulate(x, dtype=np.float64)
+    got = fxad.jit(lambda x: ufunc.accumulate(x, dtype=np.float64))(x)
+    assert got.dtype == wanted.dtype
+    np.testing.assert_allclose(got, wanted, rtol=1e-15)
+
+
+def test_truths_have_no_other_dtype():
+    x = np.array([1.0, 0.0])
+    assert not fxad.jit(lambda x: np.logical_and.reduce(x, dtype=bool))(x)
+    with pytest.raises(ArgumentTypeError, match=r"\[reduce\] got dtype=int64"):
+        fxad.jit(lambda x: np.logical_and.reduce(x, dtype=int))(x)
