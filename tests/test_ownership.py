@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import fxad
+import fxad.transforms.linearize as linearize
+import fxad.transforms.nodes as nodes
 from fxad import tree
 
 CONSTANT = np.array([1.0, 2.0, 3.0])
@@ -151,3 +153,27 @@ def test_donated_arguments_may_be_handed_back():
     np.testing.assert_array_equal(out, [0.0, 1.0, 2.0])
     y = np.arange(3.0)
     assert fxad.jit(lambda x: x)(y) is not y
+
+
+def test_what_a_rule_of_the_users_own_holds_is_not_handed_out():
+    held = np.ones(3)
+    f = fxad.custom_vjp(np.sum)
+    f.defvjp(lambda x: (np.sum(x), None), lambda _, ct: (held,))
+    x = np.zeros(3)
+    for gradient in (fxad.grad(f)(x), fxad.vjp(f, x)[1](1.0)[0]):
+        assert gradient.tolist() == held.tolist()
+        assert not np.shares_memory(gradient, held)
+
+
+def test_gradients_that_nobody_else_holds_are_not_copied(monkeypatch):
+    made = []
+
+    def backward(*args):
+        cts = nodes.backward(*args)
+        made.extend(map(id, cts))  # no more than that: a reference would be a holder
+        return cts
+
+    monkeypatch.setattr(linearize, "backward", backward)
+    x, y = np.ones(3), np.ones(3)
+    gradients = fxad.grad(lambda p: fxad.numpy.sum(p[0] * p[1] + p[1]))([x, y])
+    assert [id(g) for g in gradients] == made

@@ -41,7 +41,7 @@ def lu(a: Any) -> tuple[Any, Any]:
         factors = _by_columns(a, factor_dtype(a), a.shape)
         getrf = _routine("lapack", "getrf", factors.dtype.char)
         if not batch:
-            factors, pivots, _ = getrf(factors, overwrite_a=True)
+            factors, pivots[:], _ = getrf(factors, overwrite_a=True)
             return factors, pivots
         for matrix, row in zip(_each(factors), flat_pivots, strict=True):
             _, row[:], _ = getrf(matrix, overwrite_a=True)

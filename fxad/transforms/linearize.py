@@ -122,11 +122,12 @@ class Linearized:
         """Cotangents of the inputs, one for each leaf, as the user's own arrays."""
         self._check_mutation()
         cts = backward(self.out_nodes, cotangents, self.in_nodes, consume)
-        for i, ct in enumerate(cts):
-            if type(ct) is not np.ndarray:
-                p = self.primals[i]
-                cts[i] = _restore(instantiate(ct, p), p)
-        return own(cts, [*self.primals, *self.outs, *cotangents])
+        cts = [
+            ct if type(ct) is np.ndarray else _restore(instantiate(ct, p), p)
+            for ct, p in zip(cts, self.primals, strict=True)
+        ]
+        # A rule of the user's own may hand back an array that something else holds.
+        return own(cts, [*self.primals, *self.outs, *cotangents], held=True)
 
 
 def _fingerprints(arrays: Sequence[Any]) -> list[int]:
