@@ -209,4 +209,4 @@ def run(closed: ClosedJaxpr, *args: Any) -> list[Any]:
     return program_for(closed, xp)(*args)
 
 
-set_executor(run)
+set_executor(run, program_for)

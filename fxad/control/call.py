@@ -91,12 +91,17 @@ def spread(values: Sequence[Any], present: Sequence[bool]) -> list[Any]:
     return [next(given) if p else None for p in present]
 
 
-def _call_cost(avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[float, float]:
+def jaxpr_cost(closed: ClosedJaxpr) -> tuple[float, float]:
+    """The floating-point operations and the bytes moved of all equations."""
     flops = moved = 0.0
-    for eqn in params["jaxpr"].eqns:
+    for eqn in closed.eqns:
         f, b = eqn.primitive.cost([v.aval for v in eqn.invars], eqn.params)
         flops, moved = flops + f, moved + b
     return flops, moved
+
+
+def _call_cost(avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[float, float]:
+    return jaxpr_cost(params["jaxpr"])
 
 
 def call_primitive(
@@ -116,7 +121,7 @@ def call_primitive(
     ) -> tuple[list[Any], list[Any]]:
         nonzero = tuple(t is not None for t in tangents)
         both, out_nonzero = _jvp(jaxpr, nonzero)
-        outs = bind(both, [*primals, *_present(tangents)], params)
+        outs = bind(both, [*primals, *present(tangents)], params)
         count = len(jaxpr.out_avals)
         return outs[:count], spread(outs[count:], out_nonzero)
 
@@ -127,12 +132,12 @@ def call_primitive(
         if recompute:
             outs = bind((jaxpr, []), primals, params)
             again, out_nonzero = _recomputing(jaxpr, nonzero)
-            pushed = bind(again, [*primals, *_present(tangents)], params, linear=True)
+            pushed = bind(again, [*primals, *present(tangents)], params, linear=True)
             return outs, spread(pushed, out_nonzero)
         forward, linear, out_nonzero = _linearized(jaxpr, nonzero)
         outs = bind(forward, primals, params)
         count = len(jaxpr.out_avals)
-        pushed = bind((linear, []), [*outs[count:], *_present(tangents)], params, linear=True)
+        pushed = bind((linear, []), [*outs[count:], *present(tangents)], params, linear=True)
         return outs[:count], spread(pushed, out_nonzero)
 
     def split(
@@ -154,7 +159,7 @@ def call_primitive(
         given = tuple(ct is not None for ct in cts)
         transposed, nonzero = _transposed(jaxpr, linear, given)
         fixed = [a for a, is_lin in zip(args, linear, strict=True) if not is_lin]
-        results = iter(spread(bind(transposed, [*fixed, *_present(cts)], params), nonzero))
+        results = iter(spread(bind(transposed, [*fixed, *present(cts)], params), nonzero))
         return [next(results) if is_lin else None for is_lin in linear]
 
     def batch(
@@ -190,5 +195,6 @@ def bind_call(
     return outs
 
 
-def _present(values: Sequence[Any]) -> list[Any]:
+def present(values: Sequence[Any]) -> list[Any]:
+    """The values that are not None."""
     return [v for v in values if v is not None]

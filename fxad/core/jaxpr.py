@@ -162,17 +162,25 @@ def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
     return [read(v) for v in jaxpr.outvars]
 
 
-_executor: list[Callable[..., list[Any]]] = []
+_executor: list[Callable[..., Any]] = []
 
 
-def set_executor(executor: Callable[..., list[Any]]) -> None:
-    """The compiler registers here what runs a closed jaxpr on values."""
-    _executor[:] = [executor]
+def set_executor(
+    executor: Callable[..., list[Any]], prepare: Callable[[ClosedJaxpr, Any], Any]
+) -> None:
+    """The compiler registers here what runs a closed jaxpr on values, once or many times."""
+    _executor[:] = [executor, prepare]
 
 
 def execute(closed: ClosedJaxpr, *args: Any) -> list[Any]:
     """Runs a jaxpr on values: by the compiler's executor where there is one."""
     return _executor[0](closed, *args) if _executor else closed(*args)
+
+
+def prepare(closed: ClosedJaxpr, xp: Any) -> Callable[..., list[Any]]:
+    """What runs a jaxpr on values of an array namespace, many times."""
+    run: Callable[..., list[Any]] = _executor[1](closed, xp) if _executor else closed
+    return run
 
 
 def dce_jaxpr(jaxpr: Jaxpr, keep: Sequence[bool] | None = None) -> Jaxpr:

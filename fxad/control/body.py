@@ -1,0 +1,187 @@
+"""The functions that loops and branches are made of: staged, and their types held together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import fxad.config as config
+import fxad.tree as tree
+import fxad.tree_util as tree_util
+from fxad.core.aval import ShapedArray, aval_of, promote
+from fxad.core.jaxpr import ClosedJaxpr, alike
+from fxad.core.source import error
+from fxad.core.staging import hoist, stage
+from fxad.core.trace import EVAL, Tracer, current_trace
+from fxad.errors import StructureError
+from fxad.ops.base import convert
+from fxad.transforms.common import flatten_outputs
+from fxad.transforms.jvp import zeros_for
+
+
+class Body:
+    """A staged function: ``closed`` takes what it closed over (``consts``) before its arguments."""
+
+    __slots__ = ("closed", "consts", "structure")
+
+    def __init__(self, closed: ClosedJaxpr, consts: list[Any], structure: Any) -> None:
+        self.closed, self.consts, self.structure = closed, consts, structure
+
+    @property
+    def out_avals(self) -> list[ShapedArray]:
+        """The avals of the flat outputs."""
+        return self.closed.out_avals
+
+
+#: By the code of the user's function, what it was staged to: a closure made anew at every call is
+#: staged anew, since what it closes over may be another, but derived and compiled only once.
+_known: WeakKeyDictionary[Any, list[ClosedJaxpr]] = WeakKeyDictionary()
+_KEPT = 8
+
+
+def canonical(fun: Any, closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The jaxpr that the same code gave before, where it was this one."""
+    code = getattr(fun, "__code__", None)
+    if code is None:
+        return closed
+    known = _known.setdefault(code, [])
+    for before in known:
+        if alike(before.jaxpr, closed.jaxpr):
+            return before
+    known.append(closed)
+    del known[:-_KEPT]
+    return closed
+
+
+def stage_body(
+    operation: str,
+    fun: Callable[..., Any],
+    flat: Callable[..., tuple[list[Any], Any]],
+    avals: Sequence[ShapedArray],
+) -> Body:
+    """Stages ``flat``, which calls the user's ``fun`` and gives flat outputs and a structure."""
+    structures: list[Any] = []
+
+    def traced(*args: Any) -> list[Any]:
+        outs, structure = flat(*args)
+        structures.append(structure)
+        return outs
+
+    closed, consts = hoist(stage(traced, avals, operation))
+    return Body(canonical(fun, closed), consts, structures[0])
+
+
+def flat_call(
+    operation: str, fun: Callable[..., Any], structure: Any
+) -> Callable[..., tuple[list[Any], Any]]:
+    """A function of a tuple of arguments, as one from leaves to leaves and their structure."""
+
+    def flat(*leaves: Any) -> tuple[list[Any], Any]:
+        return flatten_outputs(operation, fun(*tree.unflatten(structure, leaves)))
+
+    return flat
+
+
+def runs_as_python(leaves: Sequence[Any]) -> bool:
+    """Whether a loop or branch runs the user's Python: on plain values, or without ``jit``."""
+    if config.disable_jit:
+        return True
+    return current_trace() is EVAL and not any(isinstance(x, Tracer) for x in leaves)
+
+
+def all_concrete(leaves: Sequence[Any]) -> bool:
+    """Whether every value is known, under derivatives perhaps."""
+    return all(not isinstance(x, Tracer) or x.concrete() is not None for x in leaves)
+
+
+def joined(a: ShapedArray, b: ShapedArray) -> ShapedArray | None:
+    """The type that both values can have: a Python number gives way; None if there is none."""
+    if a.shape != b.shape:
+        return None
+    if a.dtype == b.dtype:
+        return a if a.weak_type == b.weak_type else a.strong()
+    if not (a.weak_type or b.weak_type):
+        return None
+    dtype, weak = promote((a, b))
+    strong = b if a.weak_type else a
+    if not strong.weak_type and dtype != strong.dtype:
+        return None
+    return ShapedArray(a.shape, dtype, weak)
+
+
+def as_aval(x: Any, aval: ShapedArray) -> Any:
+    """A value in a type that it was joined to."""
+    have = aval_of(x)
+    if have == aval or (aval.weak_type and have.dtype == aval.dtype):
+        return x
+    return convert(x, aval.dtype)
+
+
+def joined_carry(
+    operation: str,
+    structure: Any,
+    before: Sequence[ShapedArray],
+    out_structure: Any,
+    after: Sequence[ShapedArray],
+) -> list[ShapedArray]:
+    """The types of a carry that goes in and comes out of a loop's body.
+
+    Raises:
+      StructureError: they differ; the message names the leaf and both types.
+    """
+    if structure != out_structure:
+        raise error(
+            StructureError,
+            operation,
+            "got a body whose carry output has another structure than its carry input: "
+            f"{tree.mismatch(structure, out_structure, name='carry')}",
+            "Return the carry with the structure that the initial value has.",
+        )
+    found = []
+    for i, (a, b) in enumerate(zip(before, after, strict=True)):
+        both = joined(a, b)
+        if both is None:
+            what = "shape" if a.shape != b.shape else "dtype"
+            raise error(
+                StructureError,
+                operation,
+                f"got a body whose carry changes its {what}: carry{key_path(structure, i)} goes in "
+                f"as {a.long_name()} and comes out as {b.long_name()}",
+                f"Make both the same: x.astype({b.dtype.name!r}) for the initial value, or "
+                f"x.astype({a.dtype.name!r}) at the end of the body."
+                if what == "dtype"
+                else "Give the initial value the shape that the body returns.",
+            )
+        found.append(both)
+    return found
+
+
+def key_path(structure: Any, index: int) -> str:
+    """The place of a leaf in a tree, as messages write it."""
+    paths = tree.leaves_with_path(tree.unflatten(structure, range(structure.num_leaves)))
+    return tree_util.keystr(paths[index][0])
+
+
+def like_avals(values: Sequence[Any], avals: Sequence[ShapedArray]) -> list[Any]:
+    """Values in the types that they were joined to."""
+    return [as_aval(x, a) for x, a in zip(values, avals, strict=True)]
+
+
+def split_by_linearizing(linearize: Callable[..., Any]) -> Callable[..., list[Any]]:
+    """The ``split`` of a primitive whose outputs are linear in some operands, by its derivative.
+
+    Of a linear map the derivative, at zero say, is the map itself.
+    """
+
+    def split(args: Sequence[Any], linear: Sequence[bool], /, **params: Any) -> list[Any]:
+        fixed = [a for a, is_lin in zip(args, linear, strict=True) if not is_lin]
+        primals = [
+            zeros_for(aval_of(a), fixed) if is_lin else a
+            for a, is_lin in zip(args, linear, strict=True)
+        ]
+        tangents = [a if is_lin else None for a, is_lin in zip(args, linear, strict=True)]
+        outs, pushed = linearize(primals, tangents, **params)
+        return [y if t is None else t for y, t in zip(outs, pushed, strict=True)]
+
+    return split
