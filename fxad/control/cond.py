@@ -1,0 +1,514 @@
+"""Branches: ``cond`` and ``switch``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import FunctionType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+import fxad.config as config
+import fxad.tree as tree
+from fxad.control.body import (
+    canonical,
+    flat_call,
+    joined,
+    key_path,
+    like_avals,
+    split_by_linearizing,
+    stage_body,
+)
+from fxad.control.call import jaxpr_cost, per_jaxpr, present, spread
+from fxad.core.aval import ShapedArray, aval_of, describe, is_value
+from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, Var, axis_names, execute
+from fxad.core.primitive import Primitive
+from fxad.core.source import error
+from fxad.core.staging import stage
+from fxad.core.trace import Tracer, is_linear
+from fxad.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    ConcretizationTypeError,
+    StructureError,
+)
+from fxad.ops.base import convert, reshape, shape_of
+from fxad.ops.bounds import clamp
+from fxad.ops.elementwise import select
+from fxad.ops.logic import eq, ne
+from fxad.transforms.common import check_callable, flatten_inputs, own
+from fxad.transforms.jvp import jvp_jaxpr, zeros_for
+from fxad.transforms.staged import linearize_jaxpr, transpose_jaxpr
+from fxad.transforms.vmap import batch_jaxpr
+
+Branches = tuple[ClosedJaxpr, ...]
+
+
+# Branches of one signature -----------------------------------------------------------------------
+
+
+def _share_constants(branches: Sequence[ClosedJaxpr]) -> tuple[Branches, list[Any]]:
+    """Every branch takes the constants of all of them as leading arguments."""
+    shared: dict[int, Any] = {}
+    for closed in branches:
+        shared.update((id(c), c) for c in closed.consts)
+    opened = []
+    for closed in branches:
+        jaxpr = closed.jaxpr
+        own_vars = {id(c): v for v, c in zip(jaxpr.constvars, closed.consts, strict=True)}
+        leading = [own_vars.get(key) or Var(aval_of(c)) for key, c in shared.items()]
+        opened.append(
+            ClosedJaxpr(Jaxpr((), (*leading, *jaxpr.invars), jaxpr.eqns, jaxpr.outvars))
+        )
+    return tuple(opened), list(shared.values())
+
+
+def _arranged(
+    closed: ClosedJaxpr,
+    in_avals: Sequence[ShapedArray],
+    takes: Sequence[int],
+    outputs: Sequence[tuple[ShapedArray, int | None]],
+) -> ClosedJaxpr:
+    """The jaxpr of other arguments, of which it takes some, and outputs; None among them: zeros."""
+
+    def arranged(*args: Any) -> list[Any]:
+        outs = closed(*(args[i] for i in takes))
+        return [zeros_for(aval, args) if i is None else outs[i] for aval, i in outputs]
+
+    return stage(arranged, in_avals, "cond")
+
+
+def _alike_outputs(
+    branches: Sequence[tuple[ClosedJaxpr, Sequence[bool]]], fixed: int, avals: Sequence[ShapedArray]
+) -> tuple[list[ClosedJaxpr], list[bool]]:
+    """Branches whose outputs after the first ``fixed`` are there if any branch has them."""
+    wanted = [any(flags) for flags in zip(*(nonzero for _, nonzero in branches), strict=True)]
+    alike = []
+    for closed, nonzero in branches:
+        places = spread(range(fixed, fixed + sum(nonzero)), nonzero)
+        outputs = [*zip(closed.out_avals[:fixed], range(fixed), strict=True)]
+        outputs += [(a, i) for a, i, w in zip(avals, places, wanted, strict=True) if w]
+        alike.append(_arranged(closed, closed.in_avals, range(len(closed.in_avals)), outputs))
+    return alike, wanted
+
+
+@per_jaxpr
+def _jvp(first: ClosedJaxpr, rest: Branches, nonzero: tuple[bool, ...]) -> Any:
+    branches = [jvp_jaxpr(branch, nonzero) for branch in (first, *rest)]
+    alike, out_nonzero = _alike_outputs(branches, len(first.out_avals), first.out_avals)
+    return _share_constants(alike), out_nonzero
+
+
+@per_jaxpr
+def _linearized(first: ClosedJaxpr, rest: Branches, nonzero: tuple[bool, ...]) -> Any:
+    """Branches ``operands -> outputs, residuals``, and ``residuals, tangents -> tangents``."""
+    parts = [linearize_jaxpr(branch, nonzero) for branch in (first, *rest)]
+    count = len(first.out_avals)
+    residual_avals, places = _residual_slots([f.out_avals[count:] for f, _, _ in parts])
+    out_nonzero = [any(flags) for flags in zip(*(nz for _, _, nz in parts), strict=True)]
+    tangent_avals = [a for a, n in zip(first.in_avals, nonzero, strict=True) if n]
+    linear_avals = [*residual_avals, *tangent_avals]
+    forwards, linears = [], []
+    for (forward, linear, own_nonzero), slots in zip(parts, places, strict=True):
+        source: list[int | None] = [None] * len(residual_avals)
+        for i, slot in enumerate(slots):
+            source[slot] = count + i
+        outputs: list[tuple[ShapedArray, int | None]] = []
+        outputs += zip(forward.out_avals[:count], range(count), strict=True)
+        outputs += zip(residual_avals, source, strict=True)
+        everything = range(len(first.in_avals))
+        forwards.append(_arranged(forward, first.in_avals, everything, outputs))
+        tangents = range(len(residual_avals), len(linear_avals))
+        pushed = spread(range(sum(own_nonzero)), own_nonzero)
+        outputs = [
+            (a.strong(), i)
+            for a, i, w in zip(first.out_avals, pushed, out_nonzero, strict=True)
+            if w
+        ]
+        linears.append(_arranged(linear, linear_avals, [*slots, *tangents], outputs))
+    return _share_constants(forwards), _share_constants(linears), out_nonzero
+
+
+def _residual_slots(
+    residuals: Sequence[Sequence[ShapedArray]],
+) -> tuple[list[ShapedArray], list[list[int]]]:
+    """Places for the residuals of whichever branch is taken: those of one type share a place."""
+    avals: list[ShapedArray] = []
+    places = []
+    for needed in residuals:
+        free = list(range(len(avals)))
+        slots = []
+        for aval in map(ShapedArray.strong, needed):
+            slot = next((i for i in free if avals[i] == aval), None)
+            if slot is None:
+                slot = len(avals)
+                avals.append(aval)
+            else:
+                free.remove(slot)
+            slots.append(slot)
+        places.append(slots)
+    return avals, places
+
+
+@per_jaxpr
+def _transposed(
+    first: ClosedJaxpr, rest: Branches, linear: tuple[bool, ...], given: tuple[bool, ...]
+) -> Any:
+    branches = [transpose_jaxpr(branch, linear, given) for branch in (first, *rest)]
+    avals = [a.strong() for a, is_lin in zip(first.in_avals, linear, strict=True) if is_lin]
+    alike, nonzero = _alike_outputs(branches, 0, avals)
+    return _share_constants(alike), nonzero
+
+
+@per_jaxpr
+def _batched(
+    first: ClosedJaxpr,
+    rest: Branches,
+    size: int,
+    name: Any,
+    dims: tuple[int | None, ...],
+    axis: Any,
+    forced: tuple[bool, ...] | None,
+) -> Any:
+    parts = [batch_jaxpr(branch, axis, dims, forced) for branch in (first, *rest)]
+    wanted = tuple(
+        any(d is not None for d in found) for found in zip(*(d for _, d in parts), strict=True)
+    )
+    if forced != wanted:
+        return _batched(first, rest, size, name, dims, axis, wanted)
+    return _share_constants([closed for closed, _ in parts]), wanted
+
+
+# The primitive -----------------------------------------------------------------------------------
+
+
+def _bind(call: tuple[Branches, list[Any]], index: Any, args: Sequence[Any], linear: bool) -> Any:
+    branches, consts = call
+    names = tuple(dict.fromkeys(name for b in branches for name in axis_names(b)))
+    return cond_p.bind(
+        index, *consts, *args, branches=branches, axis_name=names, linear=linear
+    )
+
+
+def _cond_impl(xp: Any, index: Any, *args: Any, branches: Branches, **params: Any) -> list[Any]:
+    return execute(branches[int(index)], *args)
+
+
+def _cond_jvp(
+    primals: Sequence[Any], tangents: Sequence[Any], *, branches: Branches, **params: Any
+) -> tuple[list[Any], list[Any]]:
+    nonzero = tuple(t is not None for t in tangents[1:])
+    call, out_nonzero = _jvp(branches[0], branches[1:], nonzero)
+    outs = _bind(call, primals[0], [*primals[1:], *present(tangents[1:])], params["linear"])
+    count = len(branches[0].out_avals)
+    return outs[:count], spread(outs[count:], out_nonzero)
+
+
+def _cond_linearize(
+    primals: Sequence[Any], tangents: Sequence[Any], *, branches: Branches, **params: Any
+) -> tuple[list[Any], list[Any]]:
+    nonzero = tuple(t is not None for t in tangents[1:])
+    forward, linear, out_nonzero = _linearized(branches[0], branches[1:], nonzero)
+    outs = _bind(forward, primals[0], primals[1:], False)
+    count = len(branches[0].out_avals)
+    operands = [*outs[count:], *present(tangents[1:])]
+    pushed = _bind(linear, primals[0], operands, True)
+    return outs[:count], spread(pushed, out_nonzero)
+
+
+def _cond_transpose(
+    cts: Sequence[Any], index: Any, *args: Any, branches: Branches, **params: Any
+) -> list[Any]:
+    linear = tuple(is_linear(a) for a in args)
+    given = tuple(ct is not None for ct in cts)
+    call, nonzero = _transposed(branches[0], branches[1:], linear, given)
+    fixed = [a for a, is_lin in zip(args, linear, strict=True) if not is_lin]
+    results = iter(spread(_bind(call, index, [*fixed, *present(cts)], False), nonzero))
+    return [None, *(next(results) if is_lin else None for is_lin in linear)]
+
+
+def _cond_batch(
+    size: Any, args: Sequence[Any], dims: Sequence[Any], *, branches: Branches, **params: Any
+) -> tuple[list[Any], list[Any]]:
+    index, *operands = args
+    forced = None if dims[0] is None else (True,) * len(branches[0].out_avals)
+    key = (branches[1:], int(size), size.name, tuple(dims[1:]), size, forced)
+    (batched, consts), out_batched = _batched(branches[0], *key)
+    if dims[0] is None:
+        outs = _bind((batched, consts), index, operands, params["linear"])
+        return outs, [0 if b else None for b in out_batched]
+    results = [branch(*consts, *operands) for branch in batched]
+    chosen = [_select(index, cases) for cases in zip(*results, strict=True)]
+    return chosen, [0] * len(chosen)
+
+
+def _select(index: Any, cases: Sequence[Any]) -> Any:
+    """For each example the case that its index names."""
+    which = reshape(index, (*shape_of(index), *(1,) * (len(shape_of(cases[0])) - 1)))
+    out = cases[0]
+    for i, case in enumerate(cases[1:], 1):
+        out = select(eq(which, i), case, out)
+    return out
+
+
+def _cond_cost(avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[float, float]:
+    costs = [jaxpr_cost(branch) for branch in params["branches"]]
+    return max(f for f, _ in costs), max(b for _, b in costs)
+
+
+cond_p = Primitive(
+    "cond",
+    abstract=lambda index, *avals, branches, **params: branches[0].out_avals,
+    impl=_cond_impl,
+    jvp=_cond_jvp,
+    linearize=_cond_linearize,
+    split=split_by_linearizing(_cond_linearize),
+    transpose=_cond_transpose,
+    batch=_cond_batch,
+    cost=_cond_cost,
+    multiple_results=True,
+    collective=True,
+)
+
+
+# What users call ---------------------------------------------------------------------------------
+
+
+def cond(
+    pred: Any,
+    true_fun: Callable[..., Any],
+    false_fun: Callable[..., Any],
+    *operands: Any,
+    operand: Any = (),
+    linear: Any = None,
+) -> Any:
+    """``true_fun(*operands)`` where a condition holds, else ``false_fun(*operands)``.
+
+    Only the chosen branch is computed. Where the condition is known (plain values, and derivatives
+    of functions at plain values) the branch runs as the Python that it is; under ``jit``, in loops
+    and for conditions that differ between the examples of a ``vmap`` both branches are traced. In
+    that last case both are computed, and each example takes its own.
+
+    Args:
+      pred: a truth value, or a number, which is true unless it is zero; of shape ``()``.
+      true_fun: a function of the operands to a pytree of arrays.
+      false_fun: a function of the operands to a pytree of the same structure, shapes and dtypes.
+      *operands: pytrees of arrays or numbers.
+      operand: a single operand, by name.
+      linear: accepted as JAX has it; which operands are linear is found out.
+
+    Returns:
+      The chosen function's output.
+
+    Raises:
+      ArgumentTypeError: the condition is not a single number, or a branch is not a function.
+      StructureError: the branches' outputs differ; the message names the leaf and both types.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> from fxad import lax
+      >>> def f(x):
+      ...     return lax.cond(x > 0, lambda x: x**2, lambda x: -x, x)
+      >>> float(fxad.grad(f)(3.0)), float(fxad.jit(fxad.grad(f))(-3.0))
+      (6.0, -1.0)
+      >>> fxad.vmap(f)(np.array([-1.0, 2.0])).tolist()
+      [1.0, 4.0]
+    """
+    if not (callable(true_fun) and callable(false_fun)):
+        raise error(
+            ArgumentTypeError,
+            "cond",
+            f"got true_fun={describe(true_fun)} and false_fun={describe(false_fun)}, "
+            "wanted two functions",
+            "Write lax.cond(pred, true_fun, false_fun, *operands).",
+        )
+    _check_index("cond", "pred", pred, "biuf", "a truth value")
+    arguments = _operands("cond", operands, operand)
+    known = _known_value(pred)
+    if known is not None:
+        return _call_branch("cond", int(bool(known)), (false_fun, true_fun), arguments)
+    index = convert(ne(pred, 0), np.int32)
+    return _staged("cond", index, (false_fun, true_fun), arguments)
+
+
+def switch(
+    index: Any, branches: Sequence[Callable[..., Any]], *operands: Any, operand: Any = ()
+) -> Any:
+    """``branches[index](*operands)``; an index beyond the branches takes the nearest one.
+
+    Only the chosen branch is computed; ``cond`` tells when the others are traced or computed too.
+
+    Args:
+      index: an integer of shape ``()``.
+      branches: functions of the operands to pytrees of one structure, shapes and dtypes.
+      *operands: pytrees of arrays or numbers.
+      operand: a single operand, by name.
+
+    Returns:
+      The chosen function's output.
+
+    Raises:
+      ArgumentTypeError: the index is not a single integer, or a branch is not a function.
+      ArgumentValueError: there are no branches.
+      StructureError: the branches' outputs differ; the message names the leaf and both types.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> from fxad import lax
+      >>> f = fxad.jit(lambda i, x: lax.switch(i, [np.sin, np.cos, np.square], x))
+      >>> float(f(2, 3.0)), float(f(7, 3.0)), float(f(-1, 0.0))
+      (9.0, 9.0, 0.0)
+    """
+    branches = tuple(branches)
+    if not branches:
+        raise error(ArgumentValueError, "switch", "got no branches, wanted at least one")
+    for branch in branches:
+        check_callable("switch", branch)
+    _check_index("switch", "index", index, "iu", "an integer")
+    arguments = _operands("switch", operands, operand)
+    known = 0 if len(branches) == 1 else _known_value(index)
+    if known is not None:
+        place = min(max(int(known), 0), len(branches) - 1)
+        return _call_branch("switch", place, branches, arguments)
+    clamped = convert(clamp(0, index, len(branches) - 1), np.int32)
+    return _staged("switch", clamped, branches, arguments)
+
+
+def _operands(operation: str, operands: tuple[Any, ...], operand: Any) -> tuple[Any, ...]:
+    if operand == () and isinstance(operand, tuple):
+        return operands
+    if operands:
+        raise error(
+            ArgumentTypeError,
+            operation,
+            f"got {len(operands)} operands by position and operand= as well, wanted one of both",
+        )
+    return (operand,)
+
+
+def _check_index(operation: str, name: str, x: Any, kinds: str, wanted: str) -> None:
+    if is_value(x):
+        aval = aval_of(x)
+        if aval.shape == () and aval.dtype.kind in kinds:
+            return
+    way_out = "Reduce it first: np.any(x), np.all(x); or choose elementwise with fnp.where."
+    raise error(
+        ArgumentTypeError,
+        operation,
+        f"got {name} {describe(x)}, wanted {wanted} of shape ()",
+        way_out,
+    )
+
+
+def _known_value(x: Any) -> Any:
+    return x.concrete() if isinstance(x, Tracer) else x
+
+
+def _call_branch(
+    operation: str, place: int, branches: Sequence[Callable[..., Any]], operands: tuple[Any, ...]
+) -> Any:
+    """Runs one branch as Python; the types of the others' outputs must agree with its own."""
+    leaves, structure = flatten_inputs(operation, operands)
+    call = flat_call(operation, branches[place], structure)
+    outs, out_structure = call(*leaves)
+    if not config.disable_jit:
+        avals = [aval_of(y) for y in outs]
+        in_avals = tuple(map(aval_of, leaves))
+        for other in branches:
+            found = None if other is branches[place] else _outputs(
+                operation, other, structure, in_avals
+            )
+            if found is not None:
+                avals = _joined_outputs(operation, (out_structure, avals), found)
+        outs = like_avals(outs, avals)
+    return tree.unflatten(out_structure, own(outs, leaves))
+
+
+#: What functions were found to return, for arguments of some types.
+_found: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
+
+
+def _outputs(
+    operation: str, fun: Callable[..., Any], structure: Any, avals: tuple[ShapedArray, ...]
+) -> tuple[Any, list[ShapedArray]] | None:
+    """Structure and types of a function's outputs; None if it needs values to tell."""
+    memory = _found.setdefault(fun, {}) if isinstance(fun, FunctionType) else {}
+    key = (structure, avals, config.trace_key())
+    if key not in memory:
+        try:
+            body = stage_body(operation, fun, flat_call(operation, fun, structure), avals)
+            memory[key] = body.structure, body.out_avals
+        except ConcretizationTypeError:
+            memory[key] = None
+    found: tuple[Any, list[ShapedArray]] | None = memory[key]
+    return found
+
+
+Outputs = tuple[Any, Sequence[ShapedArray]]
+
+
+def _joined_outputs(operation: str, a: Outputs, b: Outputs) -> list[ShapedArray]:
+    """The types that the outputs of two branches can both have."""
+    if a[0] != b[0]:
+        raise error(
+            StructureError,
+            operation,
+            "got branches whose outputs have different structures: "
+            f"{tree.mismatch(a[0], b[0], name='output')}",
+            "All branches must return the same tree.",
+        )
+    both = [joined(x, y) for x, y in zip(a[1], b[1], strict=True)]
+    for i, (x, y, found) in enumerate(zip(a[1], b[1], both, strict=True)):
+        if found is None:
+            raise error(
+                StructureError,
+                operation,
+                f"got branches whose outputs differ: output{key_path(a[0], i)} is "
+                f"{x.long_name()} in one and {y.long_name()} in another",
+                "All branches must return the same shapes and dtypes.",
+            )
+    return [found for found in both if found is not None]
+
+
+def _staged(
+    operation: str, index: Any, branches: Sequence[Callable[..., Any]], operands: tuple[Any, ...]
+) -> Any:
+    leaves, structure = flatten_inputs(operation, operands)
+    avals = [aval_of(x) for x in leaves]
+    calls = [flat_call(operation, branch, structure) for branch in branches]
+    bodies = [
+        stage_body(operation, *pair, avals) for pair in zip(branches, calls, strict=True)
+    ]
+    out_structure, wanted = bodies[0].structure, bodies[0].out_avals
+    for body in bodies[1:]:
+        wanted = _joined_outputs(
+            operation, (out_structure, wanted), (body.structure, body.out_avals)
+        )
+    for i, (call, body) in enumerate(zip(calls, bodies, strict=True)):
+        if body.out_avals != wanted:
+            bodies[i] = stage_body(operation, branches[i], _converting(call, wanted), avals)
+    closed, consts = _share_constants([
+        ClosedJaxpr(
+            Jaxpr(jaxpr.invars[:count], jaxpr.invars[count:], jaxpr.eqns, jaxpr.outvars),
+            body.consts,
+        )
+        for body in bodies
+        for jaxpr, count in [(body.closed.jaxpr, len(body.consts))]
+    ])
+    pairs = zip(branches, closed, strict=True)
+    known = tuple(canonical(fun, branch) for fun, branch in pairs)
+    outs = _bind((known, consts), index, leaves, False)
+    return tree.unflatten(out_structure, own(outs, leaves))
+
+
+def _converting(
+    call: Callable[..., tuple[list[Any], Any]], avals: Sequence[ShapedArray]
+) -> Callable[..., tuple[list[Any], Any]]:
+    """The function with its outputs in other types."""
+
+    def converted(*leaves: Any) -> tuple[list[Any], Any]:
+        outs, structure = call(*leaves)
+        return like_avals(outs, avals), structure
+
+    return converted

@@ -1,0 +1,133 @@
+"""Loops and branches."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+import fxad
+from fxad import lax
+from fxad.control.cond import cond_p
+from fxad.control.loop import scan_p
+from tests.opinfo import COMPLEX, REAL, OpInfo, SampleInput, array
+
+# Branches ----------------------------------------------------------------------------------------
+
+
+def up(x: Any, y: Any) -> Any:
+    return np.sin(x) * y, x + y
+
+
+def down(x: Any, y: Any) -> Any:
+    return x * x * y, np.exp(y) * 2 + x * 0
+
+
+def flat(x: Any, y: Any) -> Any:
+    return x * 0 + 1, x - y
+
+
+BRANCHES = (down, up, flat)
+
+
+def _operands(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
+    for shape in [(3,), (), (2, 0)]:
+        for which in (0, 1):
+            x, y = array(rng, shape, dtype), array(rng, shape, dtype)
+            yield SampleInput((np.asarray(which), x, y), argnums=(1, 2))
+
+
+def _traced_cond(which: Any, x: Any, y: Any) -> Any:
+    """A condition that is not known, so that the primitive is bound."""
+    return fxad.jit(lambda p, *xs: lax.cond(p > 0, up, down, *xs))(which, x, y)
+
+
+def _traced_switch(which: Any, x: Any, y: Any) -> Any:
+    return fxad.jit(lambda i, *xs: lax.switch(2 * i, BRANCHES, *xs))(which, x, y)
+
+
+def branch(name: str, op: Any, ref: Any, *primitives: Any) -> OpInfo:
+    return OpInfo(name, op, ref, _operands, (*REAL, *COMPLEX), primitives, tolerance=2)
+
+
+# Loops -------------------------------------------------------------------------------------------
+
+WEIGHTS = np.array([[0.5, -0.3, 0.2], [0.1, 0.4, -0.6], [0.7, 0.2, 0.3]])
+
+
+def cell(weights: Any) -> Any:
+    def step(carry: Any, x: Any) -> Any:
+        h, count = carry
+        z = np.tanh(0.3 * (weights @ h + x))
+        return (z, count + 1), (z * h, np.sum(x))
+
+    return step
+
+
+def recurrence(weights: Any, h: Any, xs: Any, **kwargs: Any) -> Any:
+    """Constants, a carry, slices and stacked outputs; a carry of integers beside."""
+    return lax.scan(cell(weights), (h, 0), xs, **kwargs)
+
+
+def recurrence_ref(
+    weights: Any, h: Any, xs: Any, reverse: bool = False, **kwargs: Any
+) -> Any:
+    step, carry, ys = cell(weights), (h, 0), []
+    for x in xs[::-1] if reverse else xs:
+        carry, y = step(carry, x)
+        ys.append(y)
+    ys = ys[::-1] if reverse else ys
+    if not ys:
+        return (h, np.int64(0)), (np.zeros((0, 3), h.dtype), np.zeros((0,), h.dtype))
+    columns = zip(*ys, strict=True)
+    return (carry[0], np.int64(carry[1])), tuple(np.stack(column) for column in columns)
+
+
+def _sequences(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
+    for length, kwargs in [
+        (4, {}), (1, {}), (0, {}), (3, {"reverse": True}), (5, {"unroll": 2}),
+        (5, {"unroll": 3, "reverse": True}), (4, {"unroll": True}),
+    ]:
+        args = array(rng, (3, 3), dtype, -0.7, 0.7), array(rng, (3,), dtype)
+        yield SampleInput((*args, array(rng, (length, 3), dtype)), kwargs)
+
+
+def sums(xs: Any) -> Any:
+    """Numbers as the carry, which give way to the dtype of what is added."""
+    return lax.scan(lambda c, x: (c + x, c * 2.0), 0, xs)
+
+
+def sums_ref(xs: Any) -> Any:
+    after = np.cumsum(xs)
+    before = np.concatenate([np.zeros(1, xs.dtype), after])[:-1]
+    return (after[-1] if len(xs) else xs.dtype.type(0)), before * 2
+
+
+def _vectors(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
+    for length in (3, 1, 0):
+        yield SampleInput((array(rng, (length,), dtype),))
+
+
+def _cond_ref(which: Any, x: Any, y: Any) -> Any:
+    return (down, up)[int(which)](x, y)
+
+
+def _switch_ref(which: Any, x: Any, y: Any) -> Any:
+    return BRANCHES[2 * int(which)](x, y)
+
+
+TABLE = (
+    branch("lax.cond", lambda p, *xs: lax.cond(p, up, down, *xs), _cond_ref),
+    branch("traced_cond", _traced_cond, _cond_ref, cond_p),
+    branch("lax.switch", lambda i, *xs: lax.switch(2 * i, BRANCHES, *xs), _switch_ref),
+    branch("traced_switch", _traced_switch, _switch_ref, cond_p),
+    OpInfo(
+        "lax.scan",
+        recurrence,
+        recurrence_ref,
+        _sequences,
+        (*REAL, *COMPLEX),
+        (scan_p,),
+        tolerance=2,
+    ),
+    OpInfo("scan_of_sums", sums, sums_ref, _vectors, REAL, (scan_p,), tolerance=2),
+)
