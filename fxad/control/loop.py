@@ -13,6 +13,7 @@ import numpy as np
 
 from fxad.control.body import split_by_linearizing
 from fxad.control.call import Call, jaxpr_cost, per_jaxpr, present, spread
+from fxad.control.products import Product, summed, take_products_out, unchanging
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import (
     ClosedJaxpr,
@@ -236,10 +237,7 @@ def _classified(
     jaxpr: Jaxpr, loop: Loop, residuals: Sequence[Any]
 ) -> tuple[list[Any], list[Any], list[Var]]:
     """Residuals that do not change from step to step, that are scanned anyway, and the others."""
-    known: set[Any] = {*jaxpr.constvars, *jaxpr.invars[: loop.num_consts]}
-    for eqn in jaxpr.eqns:
-        if all(isinstance(v, Literal) or v in known for v in eqn.invars):
-            known.update(eqn.outvars)
+    known = unchanging(jaxpr, loop.num_consts)
     xs = set(jaxpr.invars[loop.num_consts + loop.num_carry :])
     kinds: tuple[dict[Any, None], ...] = ({}, {}, {})
     for atom in residuals:
@@ -273,8 +271,10 @@ def _scan_linearize(
 
 
 @per_jaxpr
-def _transposed(closed: ClosedJaxpr, loop: Loop, linear: Flags, given: Flags) -> Call:
-    """The jaxpr of one step back.
+def _transposed(
+    closed: ClosedJaxpr, loop: Loop, linear: Flags, given: Flags
+) -> tuple[Call, list[Product]]:
+    """The jaxpr of one step back, and the products that are summed after the loop.
 
     ``fixed constants | sums for the linear constants, cotangents of the carry | fixed slices,
     given cotangents of slices -> the same carry | cotangents of the linear slices``.
@@ -313,7 +313,11 @@ def _transposed(closed: ClosedJaxpr, loop: Loop, linear: Flags, given: Flags) ->
         return [*added, *rest[: m - n], *rest[m - n :]]
 
     staged = stage(step, [aval for group in groups for aval in group], "scan")
-    return hoist(ClosedJaxpr(dce_jaxpr(staged.jaxpr), staged.consts))
+    start = len(fixed_consts)
+    places = [(start + i, i) for i in range(len(sums))]
+    first_x = start + len(sums) + len(carried)
+    jaxpr, products = take_products_out(dce_jaxpr(staged.jaxpr), places, start, first_x)
+    return hoist(ClosedJaxpr(dce_jaxpr(jaxpr), staged.consts)), products
 
 
 def _scan_transpose(
@@ -322,11 +326,12 @@ def _scan_transpose(
     loop = _loop(params)
     linear = tuple(is_linear(a) for a in args)
     given = tuple(ct is not None for ct in cts[loop.num_carry :])
-    call = _transposed(jaxpr, loop, linear, given)
+    call, products = _transposed(jaxpr, loop, linear, given)
     consts, carry, xs = loop.parts(args)
     consts_lin, carry_lin, xs_lin = loop.parts(linear)
     for x in carry:
         _check_zero(x)
+    scanned = [*(x for x in xs if not is_linear(x)), *present(cts[loop.num_carry :])]
     sums = [a.strong() for a in _select(loop.parts(jaxpr.in_avals)[0], consts_lin)]
     carried = [a.strong() for a in jaxpr.out_avals[: loop.num_carry]]
     outs = bind_loop(
@@ -340,11 +345,14 @@ def _scan_transpose(
                 for ct, a in zip(cts[: loop.num_carry], carried, strict=True)
             ),
         ],
-        [*(x for x in xs if not is_linear(x)), *present(cts[loop.num_carry :])],
+        scanned,
     )
     n, m = len(sums), len(sums) + len(carried)
+    end = m + sum(xs_lin)
+    for product in products:
+        outs[product.position] = summed(product, outs[product.position], scanned, outs[end:])
     carry_cts = [ct if lin else None for ct, lin in zip(outs[n:m], carry_lin, strict=True)]
-    return [*spread(outs[:n], consts_lin), *carry_cts, *spread(outs[m:], xs_lin)]
+    return [*spread(outs[:n], consts_lin), *carry_cts, *spread(outs[m:end], xs_lin)]
 
 
 def _check_zero(start: Any) -> None:
