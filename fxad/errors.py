@@ -138,6 +138,14 @@ class AxisNameError(FxadError, NameError):
     """
 
 
+class LoopBoundError(FxadError, RuntimeError):
+    """A loop's condition still holds after as many steps as the loop may take.
+
+    ``lax.while_loop(cond, body, init, max_steps=n)`` promises that ``n`` steps are enough. Look at
+    what the condition reads of the carry, or allow more steps.
+    """
+
+
 class InputMutatedError(FxadError, RuntimeError):
     """An array that a pullback still needs was changed in place before the pullback ran.
 

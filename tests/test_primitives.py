@@ -18,6 +18,9 @@ from tests.opinfo import table
 #: Elementwise primitives that no printer of codegen has an expression for: they are not fused.
 NOT_FUSED = {"gcd", "lcm", "nextafter", "polygamma", "spacing"}
 
+#: Primitives whose linear part another one carries.
+PARTED = {"while", "while_record"}
+
 
 def primitives() -> dict[str, Primitive]:
     found = {
@@ -41,7 +44,8 @@ def missing_slots(primitive: Primitive) -> list[str]:
     needed = ["abstract", "impl", "batch", "cost"]
     if primitive.linearize or primitive.partials:
         needed.append("jvp")
-    if primitive.multilinear or (primitive.split and not primitive.stage):
+    parts = primitive.split and not primitive.stage and primitive.name not in PARTED
+    if primitive.multilinear or parts:
         needed.append("transpose")
     return [slot for slot in needed if not callable(getattr(primitive, slot))]
 

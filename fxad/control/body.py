@@ -42,7 +42,7 @@ _KEPT = 8
 
 def canonical(fun: Any, closed: ClosedJaxpr) -> ClosedJaxpr:
     """The jaxpr that the same code gave before, where it was this one."""
-    code = getattr(fun, "__code__", None)
+    code = getattr(getattr(fun, "__wrapped__", fun), "__code__", None)
     if code is None:
         return closed
     known = _known.setdefault(code, [])

@@ -80,11 +80,12 @@ def bind_loop(
     return outs
 
 
-def _select(values: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
+def selected(values: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
+    """The values that are flagged."""
     return [v for v, flag in zip(values, flags, strict=True) if flag]
 
 
-def _stable(start: Sequence[bool], grow: Callable[[Flags], Sequence[bool]]) -> Flags:
+def stable_flags(start: Sequence[bool], grow: Callable[[Flags], Sequence[bool]]) -> Flags:
     """The least flags from ``start`` on that one turn of the loop leaves as they are."""
     flags = tuple(start)
     while True:
@@ -98,7 +99,7 @@ def _stable(start: Sequence[bool], grow: Callable[[Flags], Sequence[bool]]) -> F
 
 
 @per_jaxpr
-def _jvp(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> tuple[Call, Flags, Flags]:
+def jvp_body(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> tuple[Call, Flags, Flags]:
     """The jaxpr with tangents after the primals of each kind; which of them there are."""
     consts_nz, carry_nz, xs_nz = map(tuple, loop.parts(nonzero))
     count = len(closed.in_avals)
@@ -118,15 +119,14 @@ def _jvp(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> tuple[Call, Flags, 
         return [*outs[:n], *carried, *outs[n:], *present(pushed[n:])]
 
     def grow(flags: Flags) -> Flags:
-        avals = [*closed.in_avals, *_select(closed.in_avals, (*consts_nz, *flags, *xs_nz))]
+        avals = [*closed.in_avals, *selected(closed.in_avals, (*consts_nz, *flags, *xs_nz))]
         stage(lambda *args: both(flags, *args), avals, "scan")
         return found[-1][: loop.num_carry]
 
-    carry_nz = _stable(carry_nz, grow)
+    carry_nz = stable_flags(carry_nz, grow)
     consts, carry, xs = loop.parts(closed.in_avals)
-    groups = [
-        consts, _select(consts, consts_nz), carry, _select(carry, carry_nz), xs, _select(xs, xs_nz)
-    ]
+    pairs = (consts, consts_nz), (carry, carry_nz), (xs, xs_nz)
+    groups = [group for part, flags in pairs for group in (part, selected(part, flags))]
 
     def arranged(*args: Any) -> list[Any]:
         given = iter(args)
@@ -141,14 +141,14 @@ def _scan_jvp(
     primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: ClosedJaxpr, **params: Any
 ) -> tuple[list[Any], list[Any]]:
     loop = _loop(params)
-    call, carry_nz, ys_nz = _jvp(jaxpr, loop, tuple(t is not None for t in tangents))
+    call, carry_nz, ys_nz = jvp_body(jaxpr, loop, tuple(t is not None for t in tangents))
     consts, carry, xs = loop.parts(primals)
     dot_consts, dot_carry, dot_xs = loop.parts(tangents)
     outs = bind_loop(
         call,
         loop,
         [*consts, *present(dot_consts)],
-        [*carry, *_instantiated(dot_carry, carry_nz, loop.parts(jaxpr.in_avals)[1], primals)],
+        [*carry, *instantiated(dot_carry, carry_nz, loop.parts(jaxpr.in_avals)[1], primals)],
         [*xs, *present(dot_xs)],
     )
     n, m = loop.num_carry, loop.num_carry + sum(carry_nz)
@@ -157,7 +157,7 @@ def _scan_jvp(
     return [*outs[:n], *ys], pushed
 
 
-def _instantiated(
+def instantiated(
     tangents: Sequence[Any], flags: Sequence[bool], avals: Sequence[ShapedArray], others: Any
 ) -> list[Any]:
     """The tangents that there are to be, zeros for those that were None."""
@@ -171,7 +171,7 @@ def _instantiated(
 # Reverse mode ------------------------------------------------------------------------------------
 
 
-class _Linearized(NamedTuple):
+class Linearized(NamedTuple):
     """A loop that also stacks residuals, and the linear loop over them.
 
     ``invariants`` computes of the constants what the linear loop's constants shall be; ``scanned``
@@ -187,13 +187,14 @@ class _Linearized(NamedTuple):
 
 
 @per_jaxpr
-def _linearized(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> _Linearized:
+def linearized_body(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> Linearized:
+    """The parts of a loop's derivative by some operands."""
     consts_nz, carry_nz, xs_nz = map(tuple, loop.parts(nonzero))
 
     def grow(flags: Flags) -> Sequence[bool]:
         return linearize_jaxpr(closed, (*consts_nz, *flags, *xs_nz))[2][: loop.num_carry]
 
-    carry_nz = _stable(carry_nz, grow)
+    carry_nz = stable_flags(carry_nz, grow)
     forward, linear, out_nz = linearize_jaxpr(closed, (*consts_nz, *carry_nz, *xs_nz))
     count = len(closed.out_avals)
     outvars = forward.jaxpr.outvars
@@ -209,7 +210,7 @@ def _linearized(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> _Linearized:
         residuals = [*args[:n_fixed], *args[start : start + n_scanned]]
         tangents = [*args[n_fixed:start], *args[start + n_scanned :]]
         pushed = spread(linear(*(residuals[i] for i in where), *tangents), out_nz)
-        carried = _instantiated(
+        carried = instantiated(
             pushed[: loop.num_carry], carry_nz, closed.out_avals[: loop.num_carry], args
         )
         return [*carried, *present(pushed[loop.num_carry :])]
@@ -223,7 +224,7 @@ def _linearized(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> _Linearized:
     jaxpr = forward.jaxpr
     saving = Jaxpr(jaxpr.constvars, jaxpr.invars, jaxpr.eqns, [*outvars[:count], *stacked])
     computing = Jaxpr(jaxpr.constvars, jaxpr.invars[: loop.num_consts], jaxpr.eqns, fixed)
-    return _Linearized(
+    return Linearized(
         hoist(ClosedJaxpr(saving, forward.consts)),
         hoist(ClosedJaxpr(dce_jaxpr(computing), forward.consts)),
         [jaxpr.invars.index(v) for v in scanned],
@@ -251,7 +252,7 @@ def _scan_linearize(
     primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: ClosedJaxpr, **params: Any
 ) -> tuple[list[Any], list[Any]]:
     loop = _loop(params)
-    parts = _linearized(jaxpr, loop, tuple(t is not None for t in tangents))
+    parts = linearized_body(jaxpr, loop, tuple(t is not None for t in tangents))
     consts, carry, xs = loop.parts(primals)
     outs = bind_loop(parts.forward, loop, consts, carry, xs)
     count = len(jaxpr.out_avals)
@@ -262,7 +263,7 @@ def _scan_linearize(
         parts.linear,
         loop,
         [*fixed, *present(dot_consts)],
-        _instantiated(dot_carry, parts.carry_nz, loop.parts(jaxpr.in_avals)[1], primals),
+        instantiated(dot_carry, parts.carry_nz, loop.parts(jaxpr.in_avals)[1], primals),
         [*(primals[i] for i in parts.scanned), *outs[count:], *present(dot_xs)],
         linear=True,
     )
@@ -271,7 +272,7 @@ def _scan_linearize(
 
 
 @per_jaxpr
-def _transposed(
+def transposed_body(
     closed: ClosedJaxpr, loop: Loop, linear: Flags, given: Flags
 ) -> tuple[Call, list[Product]]:
     """The jaxpr of one step back, and the products that are summed after the loop.
@@ -281,12 +282,12 @@ def _transposed(
     """
     consts_lin, _, xs_lin = loop.parts(linear)
     consts, carry, xs = loop.parts(closed.in_avals)
-    fixed_consts = _select(consts, [not flag for flag in consts_lin])
-    fixed_xs = _select(xs, [not flag for flag in xs_lin])
+    fixed_consts = selected(consts, [not flag for flag in consts_lin])
+    fixed_xs = selected(xs, [not flag for flag in xs_lin])
     out_avals = closed.out_avals[loop.num_carry :]
-    sums = [a.strong() for a in _select(consts, consts_lin)]
+    sums = [a.strong() for a in selected(consts, consts_lin)]
     carried = [a.strong() for a in closed.out_avals[: loop.num_carry]]
-    slices = [a.strong() for a in _select(out_avals, given)]
+    slices = [a.strong() for a in selected(out_avals, given)]
     linear_flags = [*consts_lin, *(True for _ in carry), *xs_lin]
     groups = fixed_consts, sums, carried, fixed_xs, slices
 
@@ -306,7 +307,7 @@ def _transposed(
         cts = backward(nodes, [*carry_cts, *spread(ys_cts, given)], in_nodes)
         n, m = len(sums), len(sums) + len(carried)
         added = [t if ct is None else add_any(t, ct) for t, ct in zip(totals, cts[:n], strict=True)]
-        avals = [*carried, *(a.strong() for a in _select(xs, xs_lin))]
+        avals = [*carried, *(a.strong() for a in selected(xs, xs_lin))]
         rest = [
             zeros_for(a, args) if ct is None else ct for ct, a in zip(cts[n:], avals, strict=True)
         ]
@@ -326,13 +327,13 @@ def _scan_transpose(
     loop = _loop(params)
     linear = tuple(is_linear(a) for a in args)
     given = tuple(ct is not None for ct in cts[loop.num_carry :])
-    call, products = _transposed(jaxpr, loop, linear, given)
+    call, products = transposed_body(jaxpr, loop, linear, given)
     consts, carry, xs = loop.parts(args)
     consts_lin, carry_lin, xs_lin = loop.parts(linear)
     for x in carry:
         _check_zero(x)
     scanned = [*(x for x in xs if not is_linear(x)), *present(cts[loop.num_carry :])]
-    sums = [a.strong() for a in _select(loop.parts(jaxpr.in_avals)[0], consts_lin)]
+    sums = [a.strong() for a in selected(loop.parts(jaxpr.in_avals)[0], consts_lin)]
     carried = [a.strong() for a in jaxpr.out_avals[: loop.num_carry]]
     outs = bind_loop(
         call,
@@ -350,7 +351,8 @@ def _scan_transpose(
     n, m = len(sums), len(sums) + len(carried)
     end = m + sum(xs_lin)
     for product in products:
-        outs[product.position] = summed(product, outs[product.position], scanned, outs[end:])
+        factors = ((scanned if kind == "x" else outs[end:])[i] for kind, i in product.sources)
+        outs[product.position] = summed(product, outs[product.position], *factors)
     carry_cts = [ct if lin else None for ct, lin in zip(outs[n:m], carry_lin, strict=True)]
     return [*spread(outs[:n], consts_lin), *carry_cts, *spread(outs[m:end], xs_lin)]
 
@@ -376,13 +378,14 @@ def _loop(params: dict[str, Any]) -> Loop:
     )
 
 
-def _stacked(aval: ShapedArray, length: int) -> ShapedArray:
+def stacked_aval(aval: ShapedArray, length: int) -> ShapedArray:
+    """The type of an output of every step, stacked."""
     return ShapedArray((length, *aval.shape), aval.dtype)
 
 
 def _scan_abstract(*avals: ShapedArray, jaxpr: ClosedJaxpr, **params: Any) -> list[ShapedArray]:
     n = params["num_carry"]
-    ys = [_stacked(a, params["length"]) for a in jaxpr.out_avals[n:]]
+    ys = [stacked_aval(a, params["length"]) for a in jaxpr.out_avals[n:]]
     return [*jaxpr.out_avals[:n], *ys]
 
 
@@ -417,7 +420,7 @@ def _batched(
         found.append(batch_jaxpr(closed, axis, inner, forced))
         return [d is not None for d in found[-1][1][: loop.num_carry]]
 
-    flags = _stable([d is not None for d in carry], grow)
+    flags = stable_flags([d is not None for d in carry], grow)
     batched, out_dims = found[-1]
     return hoist(batched), flags, out_dims[loop.num_carry :]
 

@@ -113,11 +113,8 @@ def _worth_it(eqn: Eqn, scanned: dict[Var, int], fixed: set[Any]) -> bool:
     return new <= eqn.outvars[0].aval.size
 
 
-def summed(
-    product: Product, total: Any, xs: Sequence[Any], ys: Sequence[Any]
-) -> Any:
-    """The sum over all steps, of what was scanned over and stacked, added to what is there."""
-    left, right = ((xs if kind == "x" else ys)[i] for kind, i in product.sources)
+def summed(product: Product, total: Any, left: Any, right: Any) -> Any:
+    """The sum over all steps of the products of these factors, added to what is there."""
     params = product.product.params
     contract, batch = params["dimension_numbers"]
     over = tuple((0, *(axis + 1 for axis in axes)) for axes in contract)

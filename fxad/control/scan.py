@@ -21,6 +21,8 @@ from fxad.control.body import (
 )
 from fxad.control.call import per_jaxpr
 from fxad.control.loop import Loop, bind_loop
+from fxad.control.repeat import bind_repeat
+from fxad.control.trajectory import Repeat, checked_scheme
 from fxad.core.aval import ShapedArray, aval_of, describe
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import error
@@ -39,6 +41,8 @@ def scan(
     length: int | None = None,
     reverse: bool = False,
     unroll: int | bool = 1,
+    *,
+    checkpoint: bool | int | str | None = None,
 ) -> tuple[Any, Any]:
     """Carries a value through a loop over the first axis of arrays, stacking what each step gives.
 
@@ -61,6 +65,9 @@ def scan(
       length: the number of steps; needed where there are no ``xs``.
       reverse: run from the last slice to the first; ``ys`` stand in the order of ``xs``.
       unroll: how many steps to put into one turn of the loop; True puts all in one.
+      checkpoint: what reverse mode keeps of ``n`` steps: None, the residuals of all; True or
+        ``"sqrt"``, some ``2 sqrt(n)`` states for one more run of each step; ``"log"``, some
+        ``2 log2(n)`` states for ``O(log n)`` runs; an integer, that many states.
 
     Returns:
       ``(carry, ys)``: the last carry, and what the steps gave, stacked along a new first axis.
@@ -89,7 +96,7 @@ def scan(
     init_leaves, xs_leaves = leaves[:count], leaves[count:]
     steps = _length(xs_leaves, structure, length)
     group = _unrolled(unroll, steps)
-    loop = Steps(f, structure, count, steps, reverse)
+    loop = Steps(f, structure, count, steps, reverse, checked_scheme("scan", checkpoint))
     if runs_as_python(leaves) and (steps or config.disable_jit):
         return loop.run(init_leaves, xs_leaves)
     try:
@@ -166,9 +173,10 @@ class Steps:
         count: int,
         length: int,
         reverse: bool,
+        scheme: Any = None,
     ) -> None:
         self.fun, self.structure, self.count = fun, structure, count
-        self.length, self.reverse = length, reverse
+        self.length, self.reverse, self.scheme = length, reverse, scheme
         self.init_structure = structure.children()[0]
 
     def step(self, *leaves: Any) -> tuple[list[Any], Any]:
@@ -260,8 +268,12 @@ class Steps:
         if size > 1:
             closed = _several(closed, len(consts), count, size, self.reverse)
             xs = [reshape(x, (turns, size, *shape_of(x)[1:])) for x in xs]
-        loop = Loop(len(consts), count, turns, self.reverse)
-        outs = bind_loop((closed, consts), loop, (), carry, xs)
+        if self.scheme is None:
+            loop = Loop(len(consts), count, turns, self.reverse)
+            outs = bind_loop((closed, consts), loop, (), carry, xs)
+        else:
+            divided = None, closed, 0, len(consts), count, turns, self.reverse, self.scheme
+            outs = bind_repeat(Repeat(*divided), [*consts, *carry, *xs])
         carry, ys = outs[:count], outs[count:]
         if size > 1:
             ys = [reshape(y, (turns * size, *shape_of(y)[2:])) for y in ys]

@@ -2,6 +2,7 @@
 
 from fxad.control.cond import cond, switch
 from fxad.control.scan import scan
+from fxad.control.while_loop import fori_loop, while_loop
 from fxad.lax import linalg as linalg
 from fxad.lax.contraction import (
     DotDimensionNumbers,
@@ -186,9 +187,9 @@ __all__ = [
     "digamma", "div", "dot", "dot_general", "dynamic_index_in_dim", "dynamic_slice",
     "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice",
     "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims",
-    "expm1", "floor", "full", "full_like", "gather", "ge", "gt", "imag", "index_in_dim",
-    "index_take", "integer_pow", "iota", "is_finite", "le", "lgamma", "linalg", "log", "log1p",
-    "logistic", "lt", "max", "min", "mul", "mulhi", "ne", "neg", "nextafter",
+    "expm1", "floor", "fori_loop", "full", "full_like", "gather", "ge", "gt", "imag",
+    "index_in_dim", "index_take", "integer_pow", "iota", "is_finite", "le", "lgamma", "linalg",
+    "log", "log1p", "logistic", "lt", "max", "min", "mul", "mulhi", "ne", "neg", "nextafter",
     "optimization_barrier", "pad", "pmax", "pmean", "pmin", "polygamma", "population_count", "pow",
     "ppermute", "pshuffle", "psum", "psum_scatter", "real", "reciprocal", "reduce", "reduce_and",
     "reduce_max", "reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_xor", "rem",
@@ -196,5 +197,5 @@ __all__ = [
     "scatter_max", "scatter_min", "scatter_mul", "scatter_sub", "select", "select_n", "shift_left",
     "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh", "slice", "slice_in_dim",
     "sort", "sort_key_val", "split", "sqrt", "square", "squeeze", "stack", "stop_gradient", "sub",
-    "switch", "tan", "tanh", "tile", "top_k", "transpose", "unstack",
+    "switch", "tan", "tanh", "tile", "top_k", "transpose", "unstack", "while_loop",
 ]

@@ -9,6 +9,13 @@ import fxad
 from fxad import lax
 from fxad.control.cond import cond_p
 from fxad.control.loop import scan_p
+from fxad.control.repeat import (
+    while_curve_p,
+    while_p,
+    while_pull_p,
+    while_push_p,
+    while_record_p,
+)
 from tests.opinfo import COMPLEX, REAL, OpInfo, SampleInput, array
 
 # Branches ----------------------------------------------------------------------------------------
@@ -107,6 +114,106 @@ def _vectors(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleI
         yield SampleInput((array(rng, (length,), dtype),))
 
 
+def newton(a: Any, n: Any, **kwargs: Any) -> Any:
+    """Steps of Newton's method for the square root, their number a value."""
+
+    def step(carry: Any) -> Any:
+        i, x = carry
+        return i + 1, (x + a / x) / 2
+
+    return lax.while_loop(lambda carry: carry[0] < n, step, (0, a), **kwargs)[1]
+
+
+def newton_ref(a: Any, n: Any, **kwargs: Any) -> Any:
+    x = a
+    for _ in range(int(n)):
+        x = (x + a / x) / 2
+    return x
+
+
+def _steps(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
+    for shape in [(3,), (), (2, 0)]:
+        for n, kwargs in [(3, {}), (0, {}), (4, {"checkpoint": True}), (5, {"checkpoint": 1})]:
+            x = array(rng, shape, dtype, 0.5, 2)
+            yield SampleInput((x, np.asarray(n)), kwargs, argnums=(0,))
+
+
+def power(x: Any, n: Any, **kwargs: Any) -> Any:
+    return lax.fori_loop(0, n, lambda i, y: x * y + i, x, **kwargs)
+
+
+def power_ref(x: Any, n: Any, **kwargs: Any) -> Any:
+    y = x
+    for i in range(int(n)):
+        y = x * y + i
+    return y
+
+
+def _traced(fun: Any) -> Any:
+    """The function with its number of steps not known when it is traced."""
+    return lambda x, n, **kwargs: fxad.jit(lambda x, n: fun(x, n, **kwargs))(x, n)
+
+
+def pulled(x: Any, n: Any, **kwargs: Any) -> Any:
+    """A pullback and a pushforward through the loop, as a function to be differentiated."""
+
+    def slopes(x: Any, n: Any) -> Any:
+        out, pullback = fxad.vjp(lambda x: power(x, n, **kwargs), x)
+        return pullback(np.cos(out))[0]
+
+    return fxad.jit(slopes)(x, n)
+
+
+def pulled_ref(x: Any, n: Any, **kwargs: Any) -> Any:
+    y, slope = x, x * 0 + 1
+    for i in range(int(n)):
+        y, slope = x * y + i, y + x * slope
+    return np.cos(y) * slope
+
+
+def pushed(x: Any, n: Any) -> Any:
+    def slopes(x: Any, n: Any) -> Any:
+        return fxad.linearize(lambda x: power(x, n), x)[1](x * x)
+
+    return fxad.jit(slopes)(x, n)
+
+
+def pushed_ref(x: Any, n: Any) -> Any:
+    y, slope = x, x * 0 + 1
+    for i in range(int(n)):
+        y, slope = x * y + i, y + x * slope
+    return slope * x * x
+
+
+def curved(x: Any, n: Any) -> Any:
+    """The derivative of a pullback along a tangent."""
+
+    def along(x: Any, n: Any) -> Any:
+        return fxad.jvp(lambda x: pulled(x, n), (x,), (x * 0 + 1,))[1]
+
+    return fxad.jit(along)(x, n)
+
+
+def curved_ref(x: Any, n: Any) -> Any:
+    y, d1, d2 = x, x * 0 + 1, x * 0
+    for i in range(int(n)):
+        y, d1, d2 = x * y + i, y + x * d1, 2 * d1 + x * d2
+    return np.cos(y) * d2 - np.sin(y) * d1 * d1
+
+
+def _small_powers(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
+    for n in (3, 0, 1):
+        yield SampleInput((array(rng, (3,), dtype, 0.2, 1.1), np.asarray(n)), argnums=(0,))
+
+
+def _powers(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
+    yield from _small_powers(rng, dtype)
+    yield SampleInput((array(rng, (), dtype, 0.2, 1.1), np.asarray(2)), argnums=(0,))
+    yield SampleInput(
+        (array(rng, (2,), dtype, 0.2, 1.1), np.asarray(4)), {"checkpoint": 2}, argnums=(0,)
+    )
+
+
 def _cond_ref(which: Any, x: Any, y: Any) -> Any:
     return (down, up)[int(which)](x, y)
 
@@ -130,4 +237,13 @@ TABLE = (
         tolerance=2,
     ),
     OpInfo("scan_of_sums", sums, sums_ref, _vectors, REAL, (scan_p,), tolerance=2),
+    OpInfo("lax.while_loop", newton, newton_ref, _steps, REAL, (while_p, while_record_p)),
+    OpInfo("traced_while_loop", _traced(newton), newton_ref, _steps, REAL, (while_p,)),
+    OpInfo("lax.fori_loop", power, power_ref, _powers, (*REAL, *COMPLEX), (scan_p,)),
+    OpInfo("traced_fori_loop", _traced(power), power_ref, _powers, (*REAL, *COMPLEX), (while_p,)),
+    OpInfo("pull_of_while", pulled, pulled_ref, _powers, REAL, (while_pull_p,), tolerance=4),
+    OpInfo("push_of_while", pushed, pushed_ref, _small_powers, REAL, (while_push_p,), tolerance=4),
+    OpInfo(
+        "curve_of_while", curved, curved_ref, _small_powers, REAL, (while_curve_p,), tolerance=8
+    ),
 )
