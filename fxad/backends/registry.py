@@ -215,7 +215,7 @@ def resolve(args: tuple[Any, ...], operation: str = "array") -> tuple[Any, tuple
     home: Backend | None = None
     moved = False
     for x in args:
-        if type(x) in _PYTHON_SCALARS:
+        if type(x) in _PYTHON_SCALARS or is_opaque(x):
             continue
         backend = backend_of(x)
         if backend is None:
@@ -230,11 +230,16 @@ def resolve(args: tuple[Any, ...], operation: str = "array") -> tuple[Any, tuple
         return home.xp, tuple(map(_plain, args))
     device = _common_device(home, args, operation)
     if moved:
-        args = tuple(_move(x, home, device, operation) for x in args)
+        args = tuple(x if is_opaque(x) else _move(x, home, device, operation) for x in args)
     return home.xp, args
 
 
 _PYTHON_SCALARS = frozenset({bool, int, float, complex})
+
+
+def is_opaque(x: Any) -> bool:
+    """Whether an array holds no numbers (float0, what a loop remembers): it stays on the host."""
+    return isinstance(x, np.ndarray | np.void) and x.dtype.kind == "V"
 
 
 def _plain(x: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fxad.backends.registry import is_opaque
 from fxad.compiler.passes import optimize
 from fxad.control.call import per_jaxpr
 from fxad.core.aval import ShapedArray
@@ -171,7 +172,10 @@ def _program(closed: ClosedJaxpr, namespace: int, on_host: bool) -> Program:
     xp = _namespaces[namespace]
     if on_host:
         return Program(optimized, xp)
-    consts = tuple(xp.asarray(c) if isinstance(c, np.ndarray) else c for c in optimized.consts)
+    consts = tuple(
+        xp.asarray(c) if isinstance(c, np.ndarray) and not is_opaque(c) else c
+        for c in optimized.consts
+    )
     return Program(ClosedJaxpr(_with_made_results(optimized.jaxpr), consts), xp)
 
 

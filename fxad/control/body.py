@@ -9,14 +9,14 @@ from weakref import WeakKeyDictionary
 import fxad.config as config
 import fxad.tree as tree
 import fxad.tree_util as tree_util
-from fxad.core.aval import ShapedArray, aval_of, promote
+from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, promote
 from fxad.core.jaxpr import ClosedJaxpr, alike
 from fxad.core.source import error
 from fxad.core.staging import hoist, stage
 from fxad.core.trace import EVAL, Tracer, current_trace
 from fxad.errors import StructureError
-from fxad.ops.base import convert
-from fxad.transforms.common import flatten_outputs
+from fxad.ops.base import convert, placed_as
+from fxad.transforms.common import flatten_outputs, own
 from fxad.transforms.jvp import zeros_for
 
 
@@ -110,12 +110,14 @@ def joined(a: ShapedArray, b: ShapedArray) -> ShapedArray | None:
     return ShapedArray(a.shape, dtype, weak)
 
 
-def as_aval(x: Any, aval: ShapedArray) -> Any:
-    """A value in a type that it was joined to."""
+def as_aval(x: Any, aval: ShapedArray, others: Sequence[Any] = ()) -> Any:
+    """A value in a type that it was joined to; a number becomes an array beside the others."""
     have = aval_of(x)
     if have == aval or (aval.weak_type and have.dtype == aval.dtype):
         return x
-    return convert(x, aval.dtype)
+    made = convert(x, aval.dtype)
+    home = next((y for y in others if type(y) not in PYTHON_SCALARS), None)
+    return made if home is None or isinstance(made, Tracer) else placed_as(made, home)
 
 
 def joined_carry(
@@ -157,15 +159,23 @@ def joined_carry(
     return found
 
 
+def owned(outs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    """Outputs as the user gets them: his own arrays, and no number of Python's."""
+    others = [*inputs, *outs]
+    return own([as_aval(y, aval_of(y).strong(), others) for y in outs], inputs)
+
+
 def key_path(structure: Any, index: int) -> str:
     """The place of a leaf in a tree, as messages write it."""
     paths = tree.leaves_with_path(tree.unflatten(structure, range(structure.num_leaves)))
     return tree_util.keystr(paths[index][0])
 
 
-def like_avals(values: Sequence[Any], avals: Sequence[ShapedArray]) -> list[Any]:
-    """Values in the types that they were joined to."""
-    return [as_aval(x, a) for x, a in zip(values, avals, strict=True)]
+def like_avals(
+    values: Sequence[Any], avals: Sequence[ShapedArray], others: Sequence[Any] = ()
+) -> list[Any]:
+    """Values in the types that they were joined to; numbers become arrays beside the others."""
+    return [as_aval(x, a, others) for x, a in zip(values, avals, strict=True)]
 
 
 def split_by_linearizing(linearize: Callable[..., Any]) -> Callable[..., list[Any]]:

@@ -17,6 +17,7 @@ from fxad.control.body import (
     joined,
     key_path,
     like_avals,
+    owned,
     split_by_linearizing,
     stage_body,
 )
@@ -37,7 +38,7 @@ from fxad.ops.base import convert, reshape, shape_of
 from fxad.ops.bounds import clamp
 from fxad.ops.elementwise import select
 from fxad.ops.logic import eq, ne
-from fxad.transforms.common import check_callable, flatten_inputs, own
+from fxad.transforms.common import check_callable, flatten_inputs
 from fxad.transforms.jvp import jvp_jaxpr, zeros_for
 from fxad.transforms.staged import linearize_jaxpr, transpose_jaxpr
 from fxad.transforms.vmap import batch_jaxpr
@@ -422,7 +423,7 @@ def _call_branch(
             if found is not None:
                 avals = _joined_outputs(operation, (out_structure, avals), found)
         outs = like_avals(outs, avals)
-    return tree.unflatten(out_structure, own(outs, leaves))
+    return tree.unflatten(out_structure, owned(outs, leaves))
 
 
 #: What functions were found to return, for arguments of some types.
@@ -499,7 +500,7 @@ def _staged(
     pairs = zip(branches, closed, strict=True)
     known = tuple(canonical(fun, branch) for fun, branch in pairs)
     outs = _bind((known, consts), index, leaves, False)
-    return tree.unflatten(out_structure, own(outs, leaves))
+    return tree.unflatten(out_structure, owned(outs, leaves))
 
 
 def _converting(

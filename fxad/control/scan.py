@@ -16,6 +16,7 @@ from fxad.control.body import (
     joined_carry,
     key_path,
     like_avals,
+    owned,
     runs_as_python,
     stage_body,
 )
@@ -31,7 +32,7 @@ from fxad.errors import ArgumentTypeError, ArgumentValueError, ConcretizationTyp
 from fxad.ops.base import dtype_of, reshape, shape_of
 from fxad.ops.indexing import getitem
 from fxad.ops.shape import concatenate, stack
-from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs, own
+from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs
 
 
 def scan(
@@ -224,7 +225,7 @@ class Steps:
             wanted = self.check(structures, avals, [aval_of(y) for y in outs])
             if turn == 0 and wanted != avals:
                 # A number that gave way: the first step as all the others are.
-                carry, avals = like_avals(carry, wanted), wanted
+                carry, avals = like_avals(carry, wanted, inputs), wanted
                 outs, structures = self.step(*carry, *(_slice(x, i) for x in xs))
                 wanted = self.check(structures, avals, [aval_of(y) for y in outs])
             carry, avals = like_avals(outs[: self.count], wanted), wanted
@@ -232,7 +233,7 @@ class Steps:
         if self.reverse:
             rows.reverse()
         ys = [stack(column, 0) for column in zip(*rows, strict=True)]
-        outs = own([*carry, *ys], inputs)
+        outs = owned([*carry, *ys], inputs)
         return self.output(outs, structures[1])
 
     # As a program -----------------------------------------------------------------------------
@@ -241,7 +242,7 @@ class Steps:
         """Stages the user's function and binds the loop, ``group`` steps to a turn."""
         slices = [ShapedArray(shape_of(x)[1:], dtype_of(x)) for x in xs]
         body, avals = self.staged([aval_of(c) for c in init], slices)
-        carry = like_avals(init, avals)
+        carry = like_avals(init, avals, xs)
         whole = self.length - self.length % group
         rows: list[list[Any]] = []
         for start, stop, size in ((0, whole, group), (whole, self.length, 1))[:: self._direction]:
@@ -254,7 +255,7 @@ class Steps:
                 break
         rows = rows[:: self._direction]
         ys = [c[0] if len(c) == 1 else concatenate(c, 0) for c in zip(*rows, strict=True)]
-        return self.output(own([*carry, *ys], [*init, *xs]), body.structure[1])
+        return self.output(owned([*carry, *ys], [*init, *xs]), body.structure[1])
 
     @property
     def _direction(self) -> int:

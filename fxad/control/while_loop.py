@@ -15,6 +15,7 @@ from fxad.control.body import (
     flat_call,
     joined_carry,
     like_avals,
+    owned,
     runs_as_python,
     stage_body,
 )
@@ -29,7 +30,7 @@ from fxad.errors import (
     ArgumentValueError,
     ConcretizationTypeError,
 )
-from fxad.transforms.common import check_callable, flatten_inputs, own
+from fxad.transforms.common import check_callable, flatten_inputs
 
 T = TypeVar("T")
 
@@ -142,10 +143,10 @@ class _While:
             wanted = joined_carry("while_loop", self.structure, avals, structure, after)
             if steps == 0 and wanted != avals:
                 # A number that gave way: the first step as all the others are.
-                carry, avals = like_avals(carry, wanted), wanted
+                carry, avals = like_avals(carry, wanted, leaves), wanted
                 continue
             carry, avals, steps = like_avals(outs, wanted), wanted, steps + 1
-        return tree.unflatten(self.structure, own(carry, leaves))
+        return tree.unflatten(self.structure, owned(carry, leaves))
 
     def bind(self, leaves: list[Any]) -> Any:
         """Stages the user's functions and binds the loop."""
@@ -162,7 +163,7 @@ class _While:
         )
         carry = like_avals(leaves, avals)
         outs = bind_repeat(repeat, [*test.consts, *body.consts, *carry])
-        return tree.unflatten(self.structure, own(outs, leaves))
+        return tree.unflatten(self.structure, owned(outs, leaves))
 
     def staged(self, avals: list[ShapedArray]) -> tuple[Body, list[ShapedArray]]:
         """The body with a carry of types that stay as they are."""
