@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import fxad
-from fxad import tree
+import fxad.numpy as fnp
+from fxad import lax, tree
 
 Function = Callable[[Any], Any]
 SCALES = (1.0, 0.7)
@@ -82,6 +83,55 @@ def _vjp(f: Function) -> Function:
     return pulled
 
 
+def _scan(f: Function) -> Function:
+    """Two steps of a loop, in which the first argument goes on as it is."""
+
+    def looped(x: Any) -> Any:
+        def step(carry: Any, scale: Any) -> Any:
+            outs = f(tree.map(lambda leaf: leaf * scale, carry))
+            return carry, outs
+
+        _, outs = lax.scan(step, x, np.array(SCALES, leaf_dtype(x)))
+        return tree.map(lambda y: y[0] * WEIGHTS[0] + y[1] * WEIGHTS[1], outs)
+
+    return looped
+
+
+def _while(f: Function) -> Function:
+    """As ``_scan``, by a loop that adds up as it goes, whose number of steps depends on values."""
+
+    def looped(x: Any) -> Any:
+        scales, weights = np.array(SCALES, leaf_dtype(x)), np.array(WEIGHTS, leaf_dtype(x))
+
+        def step(carry: Any) -> Any:
+            i, total = carry
+            outs = f(tree.map(lambda leaf: leaf * fnp.at(scales)[i].get(), x))
+            weight = fnp.at(weights)[i].get()
+            return i + 1, tree.map(lambda t, y: t + y * weight, total, outs)
+
+        zeros = tree.map(lambda y: y * 0, f(x))
+        # Two steps, whatever the sign of x is.
+        first = tree.leaves(x)[0]
+        count = fnp.where(np.sum(first * first) >= 0, 2, 0)
+        return lax.while_loop(lambda carry: carry[0] < count, step, (0, zeros))[1]
+
+    return looped
+
+
+def _cond(f: Function) -> Function:
+    """Two branches with the function's value, chosen by a value."""
+
+    def branched(x: Any) -> Any:
+        first = np.sum(tree.leaves(x)[0])
+        return lax.cond(first > 0.5, f, lambda x: tree.map(lambda y: y * 1.0, f(x)), x)
+
+    return branched
+
+
+def leaf_dtype(x: Any) -> Any:
+    return getattr(tree.leaves(x)[0], "dtype", np.dtype(np.float64))
+
+
 LETTERS: dict[str, Callable[[Function], Function]] = {
     "grad": lambda f: fxad.grad(scalar(f)),
     "jvp": lambda f: lambda x: fxad.jvp(f, (x,), (fixed_like(x, 3),))[1],
@@ -93,6 +143,9 @@ LETTERS: dict[str, Callable[[Function], Function]] = {
     "checkpoint": fxad.checkpoint,
     "custom_jvp": _custom_jvp,
     "custom_vjp": _custom_vjp,
+    "scan": _scan,
+    "while": _while,
+    "cond": _cond,
 }
 
 
@@ -131,6 +184,9 @@ def _paired(f: Function, cts: Callable[[Any], Any]) -> Function:
     )
 
 
+TRIVIAL = ("jit", "checkpoint", "custom_jvp", "custom_vjp", "cond")
+LOOPS = ("vmap", "scan", "while")
+
 # What a letter gives beside what it is to be; gradients along one direction.
 Meaning = Callable[[Function, Any, Any], tuple[Any, Any]]
 
@@ -150,8 +206,8 @@ MEANINGS: dict[str, Meaning] = {
     "jvp": lambda f, x, got: (got, slope(f, x, fixed_like(x, 3))),
     "linearize": lambda f, x, got: (got, slope(f, x, fixed_like(x, 4))),
     "hvp": lambda f, x, got: (got, slope(fxad.grad(scalar(f)), x, fixed_like(x, 5))),
-    "vmap": lambda f, x, got: (got, _loop(f, x)),
-} | dict.fromkeys(("jit", "checkpoint", "custom_jvp", "custom_vjp"), lambda f, x, got: (got, f(x)))
+} | dict.fromkeys(TRIVIAL, lambda f, x, got: (got, f(x)))
+MEANINGS |= dict.fromkeys(LOOPS, lambda f, x, got: (got, _loop(f, x)))
 
 
 # The functions -----------------------------------------------------------------------------------
@@ -275,9 +331,9 @@ def jax_letters(jax: Any) -> dict[str, Callable[[Function], Function]]:
         "vjp": jvjp,
         "linearize": lambda f: lambda x: jax.linearize(f, x)[1](fixed_like(x, 4)),
         "hvp": jhvp,
-        "vmap": jvmap,
+        **dict.fromkeys(LOOPS, jvmap),
         # What has the function's own value and derivatives.
-        **dict.fromkeys(("jit", "checkpoint", "custom_jvp", "custom_vjp"), lambda f: f),
+        **dict.fromkeys(TRIVIAL, lambda f: f),
     }
 
 
@@ -304,9 +360,6 @@ def jax_functions(jax: Any) -> dict[str, Function]:
 @pytest.fixture(scope="module")
 def jax() -> Any:
     return pytest.importorskip("jax")
-
-
-TRIVIAL = ("jit", "checkpoint", "custom_jvp", "custom_vjp")
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

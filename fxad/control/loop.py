@@ -28,7 +28,7 @@ from fxad.core.jaxpr import (
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.staging import hoist, stage
-from fxad.core.trace import current_trace, is_linear, within
+from fxad.core.trace import EvalTrace, current_trace, is_linear, within
 from fxad.errors import NonDifferentiableError
 from fxad.ops.base import add_any, moveaxis, to_front
 from fxad.transforms.jvp import jvp_flat, zeros_for
@@ -404,7 +404,17 @@ def _scan_impl(xp: Any, *args: Any, jaxpr: ClosedJaxpr, **params: Any) -> list[A
         carry = outs[:n]
         for y, slice_ in zip(ys, outs[n:], strict=True):
             y[i] = slice_
-    return [*carry, *ys]
+    return [*at_home(xp, carry, jaxpr.out_avals[:n]), *ys]
+
+
+def at_home(xp: Any, values: Sequence[Any], avals: Sequence[ShapedArray]) -> list[Any]:
+    """Values as they leave a loop on a device: a number that no step changed is an array there."""
+    if xp is EvalTrace.namespace:
+        return list(values)
+    return [
+        xp.asarray(x, a.dtype) if isinstance(x, np.number | np.bool_) else x
+        for x, a in zip(values, avals, strict=True)
+    ]
 
 
 @per_jaxpr

@@ -17,7 +17,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fxad.control.loop import Linearized, Loop, linearized_body, selected, transposed_body
+from fxad.control.loop import (
+    Linearized,
+    Loop,
+    at_home,
+    linearized_body,
+    selected,
+    transposed_body,
+)
 from fxad.control.products import Product, summed
 from fxad.core.jaxpr import ClosedJaxpr, prepare
 from fxad.core.source import error
@@ -233,7 +240,7 @@ def run(xp: Any, repeat: Repeat, args: Sequence[Any]) -> list[Any]:
         for y, value in zip(ys, outs[n:], strict=True):
             y[runner.place(i)] = value
         i += 1
-    return [*carry, *ys]
+    return [*at_home(xp, carry, repeat.body_jaxpr.out_avals[:n]), *ys]
 
 
 def record(
@@ -263,7 +270,8 @@ def record(
     invariants, more = parts.linearized.invariants
     fixed = prepare(invariants, xp)(*more, *runner.consts)
     kept = (None, states.kept, states.free(i)) if states else (columns, [], 0)
-    return [*carry, *ys], Trajectory(repeat, nonzero, i, fixed, *kept)
+    outs = [*at_home(xp, carry, repeat.body_jaxpr.out_avals[:n]), *ys]
+    return outs, Trajectory(repeat, nonzero, i, fixed, *kept)
 
 
 class _States:
