@@ -70,7 +70,7 @@ def _renamed(closed: ClosedJaxpr) -> Jaxpr:
 
 
 def dce(jaxpr: Jaxpr) -> Jaxpr:
-    """Drops equations whose results nothing reads."""
+    """Drops equations whose results nothing reads and that have no effects."""
     return dce_jaxpr(jaxpr)
 
 
@@ -82,11 +82,14 @@ def _key(atom: Atom) -> Any:
 
 
 def cse(jaxpr: Jaxpr) -> Jaxpr:
-    """Computes what occurs twice once: same primitive, operands and parameters."""
+    """Computes what occurs twice once: same primitive, operands and parameters, no effects."""
     builder = _Builder()
     seen: dict[Any, tuple[Var, ...]] = {}
     for old in jaxpr.eqns:
         eqn = old.replace([builder.read(v) for v in old.invars])
+        if eqn.has_effects():
+            builder.eqns.append(eqn)
+            continue
         try:
             key = (eqn.primitive, *map(_key, eqn.invars), *sorted(eqn.params.items()))
             before = seen.setdefault(key, eqn.outvars)
@@ -105,6 +108,7 @@ def fold(jaxpr: Jaxpr) -> Jaxpr:
     for old in jaxpr.eqns:
         eqn = old.replace([builder.read(v) for v in old.invars])
         known = eqn.invars and all(isinstance(v, Literal) for v in eqn.invars)
+        known = known and not eqn.has_effects()
         small = len(eqn.outvars) == 1 and eqn.outvars[0].aval.shape == ()
         if known and small and not eqn.primitive.multiple_results:
             values = tuple(v.value for v in eqn.invars if isinstance(v, Literal))
@@ -174,7 +178,7 @@ def simplify(jaxpr: Jaxpr) -> Jaxpr:
             builder.replaced[eqn.outvars[0]] = found
             continue
         builder.eqns.append(eqn)
-        made_by[eqn.outvars[0]] = eqn
+        made_by.update(dict.fromkeys(eqn.outvars[:1], eqn))
     return builder.finish(jaxpr)
 
 

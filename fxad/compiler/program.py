@@ -48,7 +48,8 @@ class Instruction:
         )
         freed = f"  free {' '.join(f'%{f}' for f in self.frees)}" if self.frees else ""
         where = f"  # {self.eqn.source}" if self.eqn.source else ""
-        return f"{results} = {self.eqn.primitive} {operands}{freed}{where}".rstrip()
+        left = f"{results} = " if results else ""
+        return f"{left}{self.eqn.primitive} {operands}{freed}{where}".rstrip()
 
 
 class Program:

@@ -67,11 +67,17 @@ class Eqn:
             self.source,
         )
 
+    def has_effects(self) -> bool:
+        """Whether running it does something beside its results, or a jaxpr that it holds does."""
+        return self.primitive.effect or any(map(has_effects, sub_jaxprs(self.params)))
+
 
 class Jaxpr:
     """A function without free variables: ``constvars`` and ``invars`` to ``outvars``."""
 
-    __slots__ = ("constvars", "invars", "eqns", "outvars", "_dead_after", "__weakref__")
+    __slots__ = (
+        "constvars", "invars", "eqns", "outvars", "_dead_after", "_effects", "__weakref__"
+    )
 
     def __init__(
         self,
@@ -83,6 +89,7 @@ class Jaxpr:
         self.constvars, self.invars = tuple(constvars), tuple(invars)
         self.eqns, self.outvars = tuple(eqns), tuple(outvars)
         self._dead_after: list[list[Var]] | None = None
+        self._effects: bool | None = None
 
     @property
     def in_avals(self) -> list[ShapedArray]:
@@ -105,6 +112,12 @@ class Jaxpr:
                 live |= used
             self._dead_after = dead[::-1]
         return self._dead_after
+
+    def has_effects(self) -> bool:
+        """Whether some equation does something beside its results."""
+        if self._effects is None:
+            self._effects = any(eqn.has_effects() for eqn in self.eqns)
+        return self._effects
 
     def __str__(self) -> str:
         return print_jaxpr(self)
@@ -184,17 +197,25 @@ def prepare(closed: ClosedJaxpr, xp: Any) -> Callable[..., list[Any]]:
 
 
 def dce_jaxpr(jaxpr: Jaxpr, keep: Sequence[bool] | None = None) -> Jaxpr:
-    """Leaves out the outputs that are not kept, and equations whose results nothing reads."""
+    """Leaves out the outputs that are not kept, and equations whose results nothing reads.
+
+    Equations with effects stay, in their order.
+    """
     outvars = jaxpr.outvars
     if keep is not None:
         outvars = tuple(v for v, k in zip(outvars, keep, strict=True) if k)
     live = {v for v in outvars if isinstance(v, Var)}
     eqns = []
     for eqn in reversed(jaxpr.eqns):
-        if any(v in live for v in eqn.outvars):
+        if any(v in live for v in eqn.outvars) or eqn.has_effects():
             eqns.append(eqn)
             live.update(v for v in eqn.invars if isinstance(v, Var))
     return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns[::-1], outvars)
+
+
+def has_effects(jaxpr: Jaxpr | ClosedJaxpr) -> bool:
+    """Whether running a jaxpr does something beside its results: it prints, say."""
+    return (jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr).has_effects()
 
 
 def axis_names(jaxpr: Jaxpr | ClosedJaxpr) -> tuple[Any, ...]:
@@ -333,7 +354,7 @@ def print_jaxpr(jaxpr: Jaxpr, indent: int = 0) -> str:
         operands = " ".join(map(read, eqn.invars))
         results = " ".join(declare(v) for v in eqn.outvars)
         right = f"{eqn.primitive}{_print_params(eqn.params, indent + 6)} {operands}".rstrip()
-        lines.append(f"{pad}    {results} = {right}")
+        lines.append(f"{pad}    {results} = {right}" if results else f"{pad}    {right}")
     outs = ", ".join(map(read, jaxpr.outvars)) + ("," if len(jaxpr.outvars) == 1 else "")
     head = " ".join(filter(None, ["{ lambda", consts, ";", args])) + (". let" if args else " . let")
     if not lines:

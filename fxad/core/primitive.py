@@ -39,6 +39,8 @@ class Primitive:
       fresh: its result never shares memory with an operand, as that of a ufunc never does.
       inlines: the parameter whose jaxpr may stand in the place of the call when it is compiled.
       collective: ``params["axis_name"]`` names a batched axis, seen even by unbatched operands.
+      effect: running it does something beside its results (it prints, it writes): it is never
+        left out, merged with another or moved past another that has effects.
     """
 
     __slots__ = (
@@ -61,6 +63,7 @@ class Primitive:
         "fresh",
         "inlines",
         "collective",
+        "effect",
         "differentiable",
     )
 
@@ -86,6 +89,7 @@ class Primitive:
         fresh: bool = False,
         inlines: str | None = None,
         collective: bool = False,
+        effect: bool = False,
     ) -> None:
         self.name, self.abstract, self.impl, self.jvp = name, abstract, impl, jvp
         self.batch, self.cost, self.transpose = batch, cost, transpose
@@ -94,7 +98,7 @@ class Primitive:
         self.ufunc, self.multilinear = ufunc, multilinear
         self.multiple_results, self.keeps_weak = multiple_results, keeps_weak
         self.fresh = fresh or ufunc is not None
-        self.inlines, self.collective = inlines, collective
+        self.inlines, self.collective, self.effect = inlines, collective, effect
         self.differentiable = jvp is not None
 
     def bind(self, /, *args: Any, **params: Any) -> Any:
