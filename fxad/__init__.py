@@ -1,6 +1,18 @@
 """Composable function transformations for NumPy and CuPy arrays."""
 
-from fxad import config, dlpack, errors, flatten_util, lax, numpy, random, tree, tree_util
+from fxad import (
+    config,
+    debug,
+    dlpack,
+    errors,
+    experimental,
+    flatten_util,
+    lax,
+    numpy,
+    random,
+    tree,
+    tree_util,
+)
 from fxad.backends import (
     block_until_ready,
     default_backend,
@@ -12,6 +24,7 @@ from fxad.backends import (
 )
 from fxad.compiler.abstract import ShapeDtypeStruct, eval_shape, make_jaxpr
 from fxad.compiler.jit import clear_caches, jit
+from fxad.control.callback import io_callback, pure_callback
 from fxad.control.checkpoint import checkpoint, remat
 from fxad.control.closure import closure_convert
 from fxad.control.custom_jvp import custom_jvp
@@ -39,6 +52,7 @@ __all__ = [
     "config",
     "custom_jvp",
     "custom_vjp",
+    "debug",
     "default_backend",
     "default_device",
     "device_count",
@@ -50,10 +64,12 @@ __all__ = [
     "enable_x64",
     "errors",
     "eval_shape",
+    "experimental",
     "flatten_util",
     "grad",
     "hessian",
     "hvp",
+    "io_callback",
     "jacfwd",
     "jacobian",
     "jacrev",
@@ -65,6 +81,7 @@ __all__ = [
     "local_devices",
     "make_jaxpr",
     "numpy",
+    "pure_callback",
     "random",
     "remat",
     "stop_gradient",

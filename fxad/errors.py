@@ -131,6 +131,29 @@ class NonDifferentiableError(FxadError, TypeError):
     """
 
 
+class CallbackResultError(FxadError, RuntimeError, ValueError):
+    """A callback returned something else than its ``result_shape_dtypes`` says.
+
+    ``fxad.pure_callback(np.sum, x, x)`` for a vector ``x``: the result is a number. Describe it as
+    ``fxad.ShapeDtypeStruct((), x.dtype)``.
+    """
+
+
+class CallbackBatchingError(FxadError, NotImplementedError, ValueError):
+    """``vmap`` met a callback that does not say how it is batched, or that must stay in order.
+
+    ``fxad.vmap(lambda x: fxad.pure_callback(f, x, x))(xs)``: add ``vmap_method="sequential"``.
+    """
+
+
+class CallbackDifferentiationError(NonDifferentiableError, ValueError):
+    """A callback was differentiated, which nobody can look into.
+
+    ``fxad.grad(lambda x: fxad.pure_callback(np.sin, x, x))(1.0)``: write the call into a function
+    with a ``custom_jvp`` or ``custom_vjp`` rule.
+    """
+
+
 class AxisNameError(FxadError, NameError):
     """A collective names an axis that no enclosing ``vmap`` has.
 

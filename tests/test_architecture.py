@@ -26,7 +26,7 @@ FLOORS = (
     ("transforms",),
     ("control",),
     ("compiler",),
-    ("lax", "numpy", "random", "scipy", "nn", "flatten_util", "dlpack"),
+    ("lax", "numpy", "random", "scipy", "nn", "flatten_util", "dlpack", "debug", "experimental"),
     ("curvature", "optim", "interop", "distributed", "show", "extend", "test_util"),
     ("", "__main__"),
 )

@@ -1,0 +1,271 @@
+"""``debug.print`` and its kind: what is printed when, under every transformation."""
+
+import bdb
+import functools
+import io
+
+import numpy as np
+import pytest
+
+import fxad
+from fxad import config, debug, errors
+
+ways = pytest.mark.parametrize("way", [lambda f: f, fxad.jit], ids=["eager", "jit"])
+orders = pytest.mark.parametrize("ordered", [False, True])
+
+
+@pytest.fixture
+def printed(capsys):
+    return lambda: capsys.readouterr().out
+
+
+# Formats -----------------------------------------------------------------------------------------
+
+
+@ways
+@orders
+@pytest.mark.parametrize(
+    ("fmt", "args", "kwargs", "wanted"),
+    [
+        ("x: {}", (2,), {}, "x: 2\n"),
+        ("x: {x}", (), {"x": 2}, "x: 2\n"),
+        ("{x:.2f} {}", (True,), {"x": 2}, "2.00 True\n"),
+        ("{} {}", (np.arange(3), 1.5), {}, "[0 1 2] 1.5\n"),
+        ("{}", ({"a": np.array(2, np.int32)},), {}, "{'a': array(2, dtype=int32)}\n"),
+        ("{x.shape} {x[0]}", (), {"x": np.ones((2, 2))}, "(2, 2) [1. 1.]\n"),
+        ("{{}} {0!r}", (np.float32(1),), {}, "{} array(1., dtype=float32)\n"),
+        ("nothing", (), {}, "nothing\n"),
+    ],
+)
+def test_formats(printed, way, ordered, fmt, args, kwargs, wanted):
+    way(lambda *args, **kwargs: debug.print(fmt, *args, ordered=ordered, **kwargs))(*args, **kwargs)
+    assert printed() == wanted
+
+
+@ways
+def test_what_is_no_array_is_printed_as_it_is(printed, way):
+    way(lambda x: debug.print("{} {} {}", x, x.dtype, [x, "word", None]))(np.ones(2))
+    assert printed() == "[1. 1.] float64 [array([1., 1.]), 'word', None]\n"
+
+
+@ways
+def test_print_options_are_those_of_the_line(printed, way):
+    def f(x):
+        with np.printoptions(precision=2, suppress=True):
+            debug.print("{}", x)
+
+    way(f)(np.array([1.2345, 2.3456, 1e-7]))
+    assert printed() == "[1.23 2.35 0.  ]\n"
+
+
+@ways
+def test_bad_formats_are_refused_where_they_are_written(way):
+    with pytest.raises(KeyError):
+        way(lambda x: debug.print("{x}", x))(1.0)
+    with pytest.raises(IndexError):
+        way(lambda x: debug.print("{}", x=x))(1.0)
+    with pytest.raises(ValueError, match=r"Unused keyword arguments .*'y'"):
+        way(lambda x: debug.print("{x}", x=x, y=x))(1.0)
+    with pytest.raises(errors.ArgumentValueError, match="Unused positional arguments"):
+        way(lambda x: debug.print("hello", x))(1.0)
+    with pytest.raises(ValueError, match="You may be passing an f-string"):
+        way(lambda x: debug.print(f"x: {x}", x=x))(1.0)
+    with pytest.raises(errors.ArgumentTypeError, match="wanted a string"):
+        way(debug.print)(1.0)
+
+
+def test_options_may_come_first(printed):
+    debug.print(ordered=True)("x: {x}", x=42)
+    seen = []
+    fxad.jit(lambda x: debug.callback(ordered=True)(seen.append, x))(3)
+    assert printed() == "x: 42\n" and seen == [3]
+    with pytest.raises(TypeError, match="unexpected arguments in the two-call form"):
+        debug.callback(ordered=True, a=42)
+    with pytest.raises(TypeError, match="unexpected arguments in the two-call form"):
+        debug.print(None, 42)
+    with pytest.raises(ValueError, match=r"Unused keyword arguments.*\['partitioned'\]"):
+        debug.print(ordered=True)("hello {a}", a=42, partitioned=True)
+
+
+# Transformations ---------------------------------------------------------------------------------
+
+
+def noisy(x):
+    debug.print("x: {}", x)
+    y = np.sin(x) * 2.0
+    debug.print("y: {:.3f}", y)
+    return y
+
+
+ONCE = "x: 0.5\ny: 0.959\n"
+
+
+@pytest.mark.parametrize(
+    ("transform", "wanted"),
+    [
+        (fxad.jit, ONCE),
+        (fxad.grad, ONCE),
+        (fxad.value_and_grad, ONCE),
+        (lambda f: fxad.jit(fxad.grad(f)), ONCE),
+        (lambda f: fxad.grad(fxad.jit(f)), ONCE),
+        (lambda f: fxad.grad(fxad.grad(f)), ONCE),
+        (fxad.hessian, ONCE),
+        (lambda f: lambda x: fxad.jvp(f, (x,), (x,)), ONCE),
+        (lambda f: lambda x: fxad.vjp(f, x)[1](1.0), ONCE),
+        (lambda f: lambda x: fxad.linearize(f, x)[1](1.0), ONCE),
+        (fxad.checkpoint, ONCE),
+        (lambda f: fxad.jit(fxad.checkpoint(f)), ONCE),
+        (lambda f: fxad.grad(fxad.checkpoint(f)), ONCE * 2),
+        (lambda f: fxad.jit(fxad.grad(fxad.checkpoint(f))), ONCE * 2),
+        (lambda f: fxad.vmap(f, in_axes=None, axis_size=3), ONCE),
+        (lambda f: lambda x: fxad.custom_jvp(f)(x), ONCE),
+        (lambda f: fxad.jit(lambda x: fxad.custom_vjp(f)(x)), ONCE),
+        (lambda f: lambda x: fxad.eval_shape(f, x), ""),
+        (lambda f: lambda x: fxad.make_jaxpr(f)(x), ""),
+    ],
+)
+def test_how_often_it_is_printed(printed, transform, wanted):
+    run = transform(noisy)
+    for _ in range(2):
+        run(0.5)
+        assert printed() == wanted
+
+
+def test_batches_print_each_example(printed):
+    fxad.vmap(lambda x: debug.print("hello: {}", x))(np.arange(2))
+    assert printed() == "hello: 0\nhello: 1\n"
+    fxad.vmap(lambda x, y: debug.print("{} {}", x, y), in_axes=(0, 1))(
+        np.arange(2), np.arange(2)[None]
+    )
+    assert printed() == "0 [0]\n1 [1]\n"
+    fxad.jit(fxad.vmap(fxad.grad(noisy)))(np.array([0.5, 0.0]))
+    assert printed() == "x: 0.5\nx: 0.0\ny: 0.959\ny: 0.000\n"
+
+
+def test_nested_batches_print_as_jax_does(printed):
+    x = np.arange(6).reshape(3, 2)
+    fxad.vmap(fxad.vmap(lambda x: debug.print("{}", x)))(x)
+    assert printed().split() == ["0", "2", "4", "1", "3", "5"]
+    fxad.vmap(fxad.vmap(lambda x: debug.print("{}", x)), in_axes=1)(x)
+    assert printed().split() == ["0", "1", "2", "3", "4", "5"]
+
+
+@orders
+def test_prints_with_donated_arguments(printed, ordered):
+    def f(x, y):
+        debug.print("x: {}", x, ordered=ordered)
+        return x + y
+
+    fxad.jit(f, donate_argnums=0)(np.full(2, 2.0), 3.0)
+    assert printed() == "x: [2. 2.]\n"
+
+
+def test_tangents_are_printed_in_forward_mode(printed):
+    @fxad.custom_jvp
+    def show(x):
+        return x
+
+    @show.defjvp
+    def _(primals, tangents):
+        debug.print("t: {}", tangents[0])
+        return primals[0], tangents[0]
+
+    def f(x):
+        return show(x * x)
+
+    fxad.jvp(f, (1.0,), (1.0,))
+    fxad.jit(lambda x: fxad.jvp(f, (x,), (2.0,)))(1.0)
+    assert printed() == "t: 2.0\nt: 4.0\n"
+    with pytest.raises(errors.CallbackDifferentiationError, match="custom_vjp"):
+        fxad.grad(f)(1.0)
+
+
+@ways
+def test_cotangents_are_printed_in_a_bwd(printed, way):
+    @fxad.custom_vjp
+    def show(x):
+        debug.print("primal {x}", x=x)
+        return x
+
+    def fwd(x):
+        debug.print("fwd {x}", x=x)
+        return x, x
+
+    def bwd(x, ct):
+        debug.print("bwd {x} {ct}", x=x, ct=ct)
+        return (ct,)
+
+    show.defvjp(fwd, bwd)
+    f = way(lambda x: show(x) ** 2)
+    f(1.0)
+    assert printed() == "primal 1.0\n"
+    _, pull = fxad.vjp(f, 1.0)
+    assert printed() == "fwd 1.0\n"
+    pull(3.0)
+    assert printed() == "bwd 1.0 6.0\n"
+    fxad.jit(fxad.grad(f))(1.0)
+    assert printed() == "fwd 1.0\nbwd 1.0 2.0\n"
+
+
+def test_callbacks_raise_what_they_raise():
+    def check(x):
+        if x < 0:
+            raise ArithmeticError(f"{x} is negative")
+
+    f = fxad.jit(lambda x: debug.callback(check, x) or x)
+    f(1.0)
+    with pytest.raises(ArithmeticError, match=r"-1\.0 is negative"):
+        f(-1.0)
+    assert f(2.0) == 2.0
+
+
+def test_callbacks_must_be_functions():
+    with pytest.raises(errors.ArgumentTypeError, match="wanted a function"):
+        debug.callback("this is not debug.print!")
+
+
+# The debugger ------------------------------------------------------------------------------------
+
+
+def paused(transform, commands, *args):
+    """What the debugger shows when a transformed function stops."""
+    shown = io.StringIO()
+
+    def f(x, scale=2.0):
+        y = x * scale
+        debug.breakpoint(stdin=io.StringIO(commands), stdout=shown)
+        return y
+
+    out = transform(f)(*args)
+    return out, shown.getvalue()
+
+
+def test_eagerly_the_debugger_stops_at_the_line():
+    out, shown = paused(lambda f: f, "p y\np scale\nc\n", 3.0)
+    assert out == 6.0
+    assert "test_debug.py" in shown and "(Pdb) 6.0" in shown and "(Pdb) 2.0" in shown
+
+
+@pytest.mark.parametrize("transform", [fxad.jit, fxad.grad, lambda f: fxad.grad(fxad.jit(f))])
+def test_a_program_stops_when_it_runs(transform):
+    _, shown = paused(transform, "p float(y)\np np.pi\nc\n", 3.0)
+    assert "(Pdb) 6.0" in shown and "(Pdb) 3.14" in shown
+    assert "stopped at" in shown and "test_debug.py" in shown
+
+
+def test_every_example_stops():
+    _, shown = paused(fxad.vmap, "p float(y)\nc\n" * 2, np.array([1.0, 2.0]))
+    assert shown.count("stopped at") == 2
+
+
+def test_leaving_the_debugger_ends_the_program():
+    with pytest.raises(bdb.BdbQuit):
+        paused(fxad.jit, "q\n", 3.0)
+    with config.override(disable_jit=True):
+        out, shown = paused(fxad.jit, "p x\nc\n", 3.0)
+    assert out == 6.0 and "(Pdb) 3.0" in shown
+
+
+def test_a_print_is_one_parameter_of_its_equation():
+    text = str(fxad.make_jaxpr(functools.partial(debug.print, "x: {}"))(1.0))
+    assert text.splitlines()[1].startswith("    debug_callback[callback='x: {}'")
