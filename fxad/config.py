@@ -39,6 +39,7 @@ disable_jit: bool
 check_mutation: bool
 checking_leaks: bool
 check_jaxprs: bool
+traceback_filtering: str
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,14 @@ _REGISTRY: dict[str, Setting] = {
         ),
         _switch("checking_leaks", "a transform raises if one of its tracers outlives it"),
         _switch("check_jaxprs", "check_jaxpr runs after staging and around every pass"),
+        Setting(
+            "traceback_filtering",
+            "remove_frames",
+            "'remove_frames' and 'off'",
+            _choice("remove_frames", "off"),
+            "whether exceptions that leave a transformation show the library's own frames: "
+            "'remove_frames' leaves them out, 'off' shows them",
+        ),
     )
 }
 
@@ -212,6 +221,7 @@ _NAMES_IN_JAX = {
     "jax_enable_x64": "float64 is the default already; 'default_float' sets another.",
     "jax_platform_name": "here it is 'backend'.",
     "jax_platforms": "here it is 'backend'.",
+    "jax_traceback_filtering": "here it is 'traceback_filtering'.",
 }
 
 

@@ -22,12 +22,14 @@ from fxad.control.callback import debug_callback
 from fxad.core.aval import is_value
 from fxad.core.source import error
 from fxad.core.trace import EVAL, current_trace
+from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.transforms.common import check_callable
 
 __all__ = ["breakpoint", "callback", "print"]
 
 
+@public
 def callback(
     callback: Callable[..., Any] | None = None, *args: Any, ordered: bool = False, **kwargs: Any
 ) -> Any:
@@ -127,6 +129,7 @@ class _Printer:
         builtins.print(text)
 
 
+@public
 def print(fmt: str | None = None, *args: Any, ordered: bool = False, **kwargs: Any) -> Any:
     """Prints values of a program while it runs.
 

@@ -55,6 +55,7 @@ def test_the_defaults_of_a_fresh_process():
         "check_mutation": (False, "default"),
         "checking_leaks": (False, "default"),
         "check_jaxprs": (False, "default"),
+        "traceback_filtering": ("remove_frames", "default"),
     }
 
 

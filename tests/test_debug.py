@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fxad
-from fxad import config, debug, errors
+from fxad import config, debug, errors, lax
 
 ways = pytest.mark.parametrize("way", [lambda f: f, fxad.jit], ids=["eager", "jit"])
 orders = pytest.mark.parametrize("ordered", [False, True])
@@ -269,3 +269,53 @@ def test_leaving_the_debugger_ends_the_program():
 def test_a_print_is_one_parameter_of_its_equation():
     text = str(fxad.make_jaxpr(functools.partial(debug.print, "x: {}"))(1.0))
     assert text.splitlines()[1].startswith("    debug_callback[callback='x: {}'")
+
+
+# Loops and branches ------------------------------------------------------------------------------
+
+
+@ways
+@orders
+def test_prints_in_scan(printed, way, ordered):
+    def body(carry, x):
+        debug.print("carry: {carry}, x: {x}", carry=carry, x=x, ordered=ordered)
+        return carry + 1, x + 1
+
+    way(lambda xs: lax.scan(body, 2, xs))(np.arange(2))
+    assert printed() == "carry: 2, x: 0\ncarry: 3, x: 1\n"
+
+
+@pytest.mark.parametrize(
+    "transform", [fxad.grad, lambda f: fxad.jit(fxad.grad(f)), lambda f: fxad.grad(fxad.jit(f))]
+)
+def test_a_differentiated_scan_prints_its_steps_once(printed, transform):
+    def body(carry, x):
+        debug.print("{} {}", carry, x)
+        debug.print("step")
+        return carry * x, None
+
+    transform(lambda c, xs: lax.scan(body, c, xs)[0])(2.0, np.array([3.0, 4.0]))
+    assert printed() == "2.0 3.0\nstep\n6.0 4.0\nstep\n"
+
+
+@ways
+@orders
+def test_prints_of_the_branch_that_is_taken(printed, way, ordered):
+    def show(word):
+        return lambda x: debug.print(word + ": {}", x, ordered=ordered)
+
+    f = way(lambda i, x: lax.switch(i, [show("a"), show("b"), show("c")], x))
+    f(1, 2.0)
+    f(5, 3.0)
+    way(lambda x: lax.cond(x < 5, show("true"), show("false"), x))(3.0)
+    assert printed() == "b: 2.0\nc: 3.0\ntrue: 3.0\n"
+
+
+def test_batches_of_branches_print_both(printed):
+    f = fxad.vmap(
+        lambda p, x: lax.cond(
+            p, lambda x: debug.print("true {}", x), lambda x: debug.print("false {}", x), x
+        )
+    )
+    f(np.array([True, False]), np.arange(2))
+    assert sorted(printed().splitlines()) == ["false 0", "false 1", "true 0", "true 1"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from fxad.core.aval import ShapedArray, aval_of, describe
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr
 from fxad.core.source import error
 from fxad.core.trace import current_trace, under
+from fxad.core.tracebacks import public, public_as
 from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.transforms.common import check_callable
 from fxad.transforms.vmap import BatchTrace
@@ -50,7 +50,7 @@ def make_jaxpr(
     check_callable("make_jaxpr", fun)
     statics = Chosen("static", fun, static_argnums, None)
 
-    @functools.wraps(fun)
+    @public_as(fun)
     def jaxpr_of(*args: Any, **kwargs: Any) -> Any:
         dynamic, rest, fixed, fixed_names = statics.split(args, kwargs)
         leaves, structure = tree.flatten((dynamic, rest))
@@ -146,6 +146,7 @@ def _aval_of_like(operation: str, x: Any) -> ShapedArray:
         ) from None
 
 
+@public
 def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """The shapes and dtypes of a function's output; nothing is computed.
 

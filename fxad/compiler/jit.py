@@ -21,6 +21,7 @@ from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, weak_dtype
 from fxad.core.source import error
 from fxad.core.staging import JaxprTrace
 from fxad.core.trace import EVAL, Tracer, current_trace
+from fxad.core.tracebacks import public_as
 from fxad.errors import ArgumentTypeError
 from fxad.transforms.common import check_callable, flatten_inputs, own
 from fxad.transforms.vmap import axis_sizes
@@ -146,7 +147,7 @@ def jit(
     cache = _cache_of(fun, statics)
     name = getattr(fun, "__name__", "function")
 
-    @functools.wraps(fun)
+    @public_as(fun)
     def jitted(*args: Any, **kwargs: Any) -> Any:
         if config.disable_jit:
             return fun(*args, **kwargs)

@@ -15,6 +15,7 @@ from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var, set_executor
 from fxad.core.primitive import Primitive
 from fxad.core.trace import EVAL, EvalTrace
+from fxad.core.tracebacks import name_operation
 from fxad.ops.base import broadcast_in_dim_p
 
 _TRUTH = ShapedArray((), np.dtype(bool))
@@ -106,15 +107,19 @@ class Program:
         for i in self.truths:
             if type(slots[i]) is bool:
                 slots[i] = np.bool_(slots[i])
-        for step in self.instructions:
-            out = step.call(*[slots[r] for r in step.reads])
-            if step.write >= 0:
-                slots[step.write] = out
-            else:
-                for w, value in zip(step.writes, out, strict=True):
-                    slots[w] = value
-            for f in step.frees:
-                slots[f] = None
+        try:
+            for step in self.instructions:
+                out = step.call(*[slots[r] for r in step.reads])
+                if step.write >= 0:
+                    slots[step.write] = out
+                else:
+                    for w, value in zip(step.writes, out, strict=True):
+                        slots[w] = value
+                for f in step.frees:
+                    slots[f] = None
+        except Exception as e:
+            name_operation(e, step.eqn.primitive.name, step.eqn.source)
+            raise
         return [slots[r] for r in self.results]
 
     def __str__(self) -> str:

@@ -15,6 +15,7 @@ from fxad.core.aval import PYTHON_SCALARS, ShapedArray, describe, is_value, weak
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.trace import EvalTrace
+from fxad.core.tracebacks import public
 from fxad.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -249,7 +250,7 @@ def _refuse_tangents(primitive: Primitive) -> Callable[..., NoReturn]:
     return refuse
 
 
-def _callback_primitive(name: str, *, batch: Any, jvp: Any, effect: bool) -> Primitive:
+def _callback_primitive(name: str, *, batch: Any, jvp: Any, effect: str) -> Primitive:
     primitive = Primitive(
         name,
         abstract=lambda *avals, result_avals, **params: list(result_avals),
@@ -268,14 +269,14 @@ pure_callback_p: Primitive = _callback_primitive(
     "pure_callback",
     batch=_batch_pure,
     jvp=lambda primals, tangents, **params: _jvp(pure_callback_p, primals, params),
-    effect=False,
+    effect="",
 )
 
 io_callback_p: Primitive = _callback_primitive(
     "io_callback",
     batch=_batch_io,
     jvp=lambda primals, tangents, **params: _jvp(io_callback_p, primals, params),
-    effect=True,
+    effect="io",
 )
 
 debug_callback_p: Primitive = _callback_primitive(
@@ -284,7 +285,7 @@ debug_callback_p: Primitive = _callback_primitive(
         size, args, dims, debug_callback_p, **params
     ),
     jvp=None,
-    effect=True,
+    effect="debug",
 )
 
 
@@ -320,6 +321,7 @@ def _flatten_arguments(operation: str, args: Any, kwargs: Any) -> tuple[list[Any
     return leaves, structure.as_key()
 
 
+@public
 def pure_callback(
     callback: Callable[..., Any],
     result_shape_dtypes: Any,
@@ -389,6 +391,7 @@ def pure_callback(
     return tree.unflatten(results.as_key(), outs)
 
 
+@public
 def io_callback(
     callback: Callable[..., Any],
     result_shape_dtypes: Any,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from fxad.control.call import bind_call, call_primitive
 from fxad.core.aval import aval_of
 from fxad.core.jaxpr import ClosedJaxpr, alike
 from fxad.core.staging import hoist, stage
+from fxad.core.tracebacks import public_as
 from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs, own
 
 checkpoint_p = call_primitive("checkpoint", recompute=True)
@@ -49,7 +49,7 @@ def checkpoint(
     static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     programs: dict[Any, ClosedJaxpr] = {}
 
-    @functools.wraps(fun)
+    @public_as(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         fixed = {n % len(args): args[n] for n in static if -len(args) <= n < len(args)}
         dynamic = tuple(a for i, a in enumerate(args) if i not in fixed)

@@ -11,10 +11,12 @@ from fxad.core.jaxpr import ClosedJaxpr, Jaxpr
 from fxad.core.source import error
 from fxad.core.staging import stage
 from fxad.core.trace import Tracer
+from fxad.core.tracebacks import public
 from fxad.errors import StructureError
 from fxad.transforms.common import check_callable, flatten_outputs
 
 
+@public
 def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, list[Any]]:
     """A function that closes over nothing that is traced, and the traced values it closed over.
 
@@ -47,6 +49,7 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, l
     staged = stage(flat, [aval_of(x) for x in leaves], "closure_convert")
     closed, consts = _hoist_tracers(staged)
 
+    @public
     def converted(*args: Any) -> Any:
         count = len(args) - len(consts)
         inner, inner_structure = tree.flatten(args[:count])

@@ -22,12 +22,14 @@ from fxad.control.body import (
     stage_body,
 )
 from fxad.control.call import jaxpr_cost, per_jaxpr, present, spread
+from fxad.control.effects import refuse_io_of_all_examples
 from fxad.core.aval import ShapedArray, aval_of, describe, is_value
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, Var, axis_names, execute
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.staging import stage
 from fxad.core.trace import Tracer, is_linear
+from fxad.core.tracebacks import public
 from fxad.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -239,6 +241,7 @@ def _cond_batch(
     if dims[0] is None:
         outs = _bind((batched, consts), index, operands, params["linear"])
         return outs, [0 if b else None for b in out_batched]
+    refuse_io_of_all_examples("cond", batched)
     results = [branch(*consts, *operands) for branch in batched]
     chosen = [_select(index, cases) for cases in zip(*results, strict=True)]
     return chosen, [0] * len(chosen)
@@ -276,6 +279,7 @@ cond_p = Primitive(
 # What users call ---------------------------------------------------------------------------------
 
 
+@public
 def cond(
     pred: Any,
     true_fun: Callable[..., Any],
@@ -333,6 +337,7 @@ def cond(
     return _staged("cond", index, (false_fun, true_fun), arguments)
 
 
+@public
 def switch(
     index: Any, branches: Sequence[Callable[..., Any]], *operands: Any, operand: Any = ()
 ) -> Any:

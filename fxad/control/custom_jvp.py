@@ -25,6 +25,7 @@ from fxad.control.custom import (
 from fxad.core.aval import aval_of, float0, tangent_aval
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
+from fxad.core.tracebacks import public
 from fxad.errors import (
     ArgumentTypeError,
     NonDifferentiableError,
@@ -164,6 +165,7 @@ class custom_jvp(Custom):
             )
         self.rule = rule
 
+    @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Applies it."""
         nondiff, args = self._arguments(args, kwargs)

@@ -23,6 +23,7 @@ from fxad.core.aval import ShapedArray, aval_of, float0, tangent_aval
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.trace import current_trace, is_linear, within
+from fxad.core.tracebacks import public
 from fxad.errors import (
     NonDifferentiableError,
     StructureError,
@@ -275,6 +276,7 @@ class custom_vjp(Custom):
         """
         self.fwd, self.bwd = check_callable("defvjp", fwd), check_callable("defvjp", bwd)
 
+    @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Applies it."""
         nondiff, args = self._arguments(args, kwargs)

@@ -28,6 +28,7 @@ from fxad.core.aval import ShapedArray, aval_of, describe
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import error
 from fxad.core.staging import stage
+from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError, ArgumentValueError, ConcretizationTypeError, ShapeError
 from fxad.ops.base import dtype_of, reshape, shape_of
 from fxad.ops.indexing import getitem
@@ -35,6 +36,7 @@ from fxad.ops.shape import concatenate, stack
 from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs
 
 
+@public
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,

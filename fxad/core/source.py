@@ -11,9 +11,12 @@ from typing import TypeVar
 
 import numpy
 
+#: What the files of fxad begin with.
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
 #: What the files of fxad, NumPy and the interpreter begin with, rather than the user's.
 _LIBRARY = (
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
+    PACKAGE,
     os.path.dirname(os.path.abspath(numpy.__file__)) + os.sep,
     "<frozen",
 )

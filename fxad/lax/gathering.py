@@ -10,6 +10,7 @@ import numpy as np
 
 from fxad.core.aval import Shape
 from fxad.core.source import error
+from fxad.core.tracebacks import public
 from fxad.errors import ShapeError
 from fxad.lax.windows import (
     GatherDimensionNumbers,
@@ -240,6 +241,7 @@ scatter_max = _scattering(
 )
 
 
+@public
 def scatter_apply(
     operand: Any,
     scatter_indices: Any,

@@ -16,6 +16,7 @@ import fxad.tree as tree
 from fxad.core.aval import PYTHON_SCALARS, DType, describe
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
+from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError, DtypeError
 from fxad.ops.base import (
     broadcast_to,
@@ -137,6 +138,7 @@ def _fold(combine: Callable[[Any, Any], Any], operands: Any, axis: int) -> Any:
     return operands
 
 
+@public
 def reduce(operands: Any, init_values: Any, computation: Any, dimensions: Sequence[int]) -> Any:
     """A reduction by a function of two numbers.
 

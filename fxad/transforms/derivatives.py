@@ -11,6 +11,7 @@ import numpy as np
 import fxad.tree as tree
 from fxad.core.aval import Shape, ShapedArray
 from fxad.core.source import error
+from fxad.core.tracebacks import public, public_as
 from fxad.errors import ArgumentValueError, DtypeError
 from fxad.ops.base import placed_as, reduce_sum, reshape, shape_of
 from fxad.ops.elementwise import mul
@@ -138,7 +139,7 @@ def _jacobian(
     """The function runs once; then unit vectors go through its linear part, all together."""
     check_callable(name, fun)
 
-    @functools.wraps(fun)
+    @public_as(fun)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         numbers, single = normalize_argnums(name, argnums, len(args))
         of_selected = partial_call(fun, args, kwargs, numbers)
@@ -236,6 +237,7 @@ _HVP_MODES = {
 }
 
 
+@public
 def hvp(
     f: Callable[..., Any], x: Any, v: Any, *, mode: str = "forward-over-reverse"
 ) -> Any:
@@ -273,6 +275,7 @@ def hvp(
     return _HVP_MODES[mode](f, x, v)
 
 
+@public
 def value_grad_hvp(f: Callable[..., Any], x: Any, v: Any) -> tuple[Any, Any, Any]:
     """Value, gradient and Hessian-vector product of a scalar function, in one pass.
 

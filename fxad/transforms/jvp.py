@@ -21,6 +21,7 @@ from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.staging import stage
 from fxad.core.trace import Trace, Tracer, current_trace, register_tracer, under, within
+from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError
 from fxad.ops.base import convert, zeros_like
 from fxad.ops.indexing import zeros_beside
@@ -150,6 +151,7 @@ def zeros_for(aval: ShapedArray, others: Sequence[Any]) -> Any:
     return convert(zeros_beside(home, aval.shape), aval.dtype)
 
 
+@public
 def jvp(
     fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
 ) -> Any:

@@ -10,6 +10,7 @@ from fxad.core.aval import PYTHON_SCALARS, ShapedArray, float0, tangent_aval
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import error
 from fxad.core.trace import current_trace, within
+from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError
 from fxad.ops.base import convert
 from fxad.transforms.common import check_like, check_structure, flatten_inputs, own
@@ -125,6 +126,7 @@ class Pushforward(_LinearFunction):
 
     __slots__ = ()
 
+    @public
     def __call__(self, *tangents: Any) -> Any:
         """The tangent of the output."""
         run = self.run
@@ -138,6 +140,7 @@ class Pullback(_LinearFunction):
 
     __slots__ = ()
 
+    @public
     def __call__(self, *cts: Any) -> Any:
         """The cotangents of the inputs, a tuple."""
         if len(cts) != 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import fxad.tree as tree
 from fxad.core.aval import ShapedArray, aval_of
 from fxad.core.source import error
 from fxad.core.trace import current_trace, within
+from fxad.core.tracebacks import public, public_as
 from fxad.errors import DtypeError, InputMutatedError, NonScalarOutputError
 from fxad.ops.base import number_like, shape_of
 from fxad.transforms.common import (
@@ -139,6 +139,7 @@ def _restore(ct: Any, primal: Any) -> Any:
     return np.asarray(ct) if type(primal) is np.ndarray and isinstance(ct, np.generic) else ct
 
 
+@public
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Value of a function, and the function that pulls cotangents of its output back.
 
@@ -173,6 +174,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     return (run.out(), pullback, run.aux()) if has_aux else (run.out(), pullback)
 
 
+@public
 def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Value of a function at a point, and its derivative there as a linear function.
 
@@ -202,6 +204,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     return (run.out(), pushforward, run.aux()) if has_aux else (run.out(), pushforward)
 
 
+@public
 def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., Any]:
     """The transpose of a linear function, without running it at a point.
 
@@ -229,6 +232,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[..., An
              for x in leaves]
     _check_linear("arguments", avals)
 
+    @public
     def transposed(ct: Any) -> Any:
         tape = TapeTrace(current_trace(), "linear_transpose")
         inputs = [tape.input(aval) for aval in avals]
@@ -303,7 +307,7 @@ def grad(
     check_callable("grad", fun)
     differentiate = _reverse("grad", fun, argnums, has_aux, holomorphic, allow_int)
 
-    @functools.wraps(fun)
+    @public_as(fun)
     def gradient(*args: Any, **kwargs: Any) -> Any:
         run, grads = differentiate(args, kwargs)
         return (grads, run.aux(tape_lives=False)) if has_aux else grads
@@ -343,7 +347,7 @@ def value_and_grad(
     check_callable("value_and_grad", fun)
     differentiate = _reverse("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int)
 
-    @functools.wraps(fun)
+    @public_as(fun)
     def both(*args: Any, **kwargs: Any) -> Any:
         run, grads = differentiate(args, kwargs)
         value = run.out(tape_lives=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -23,6 +22,7 @@ from fxad.core.trace import (
     under,
     within,
 )
+from fxad.core.tracebacks import public_as
 from fxad.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -306,7 +306,7 @@ def vmap(
     check_callable("vmap", fun)
     _check_in_axes(in_axes)
 
-    @functools.wraps(fun)
+    @public_as(fun)
     def batched(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = tree.flatten((args, kwargs))
         axes = _argument_axes(in_axes, args, structure)
