@@ -87,7 +87,7 @@ def cse(jaxpr: Jaxpr) -> Jaxpr:
     seen: dict[Any, tuple[Var, ...]] = {}
     for old in jaxpr.eqns:
         eqn = old.replace([builder.read(v) for v in old.invars])
-        if eqn.has_effects():
+        if eqn.effects():
             builder.eqns.append(eqn)
             continue
         try:
@@ -108,7 +108,7 @@ def fold(jaxpr: Jaxpr) -> Jaxpr:
     for old in jaxpr.eqns:
         eqn = old.replace([builder.read(v) for v in old.invars])
         known = eqn.invars and all(isinstance(v, Literal) for v in eqn.invars)
-        known = known and not eqn.has_effects()
+        known = known and not eqn.effects()
         small = len(eqn.outvars) == 1 and eqn.outvars[0].aval.shape == ()
         if known and small and not eqn.primitive.multiple_results:
             values = tuple(v.value for v in eqn.invars if isinstance(v, Literal))

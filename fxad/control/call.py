@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from fxad.control.effects import refuse_io_twice
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, axis_names, execute
 from fxad.core.primitive import Primitive
@@ -130,8 +131,9 @@ def call_primitive(
     ) -> tuple[list[Any], list[Any]]:
         nonzero = tuple(t is not None for t in tangents)
         if recompute:
-            outs = bind((jaxpr, []), primals, params)
             again, out_nonzero = _recomputing(jaxpr, nonzero)
+            refuse_io_twice(name, jaxpr)
+            outs = bind((jaxpr, []), primals, params)
             pushed = bind(again, [*primals, *present(tangents)], params, linear=True)
             return outs, spread(pushed, out_nonzero)
         forward, linear, out_nonzero = _linearized(jaxpr, nonzero)

@@ -226,7 +226,7 @@ def linearized_body(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> Lineariz
     computing = Jaxpr(jaxpr.constvars, jaxpr.invars[: loop.num_consts], jaxpr.eqns, fixed)
     return Linearized(
         hoist(ClosedJaxpr(saving, forward.consts)),
-        hoist(ClosedJaxpr(dce_jaxpr(computing), forward.consts)),
+        hoist(ClosedJaxpr(dce_jaxpr(computing, effects=False), forward.consts)),
         [jaxpr.invars.index(v) for v in scanned],
         hoist(stage(body, avals, "scan")),
         carry_nz,

@@ -84,7 +84,7 @@ def unchanging(jaxpr: Jaxpr, num_consts: int) -> set[Any]:
     """The variables that are the same at every step."""
     known: set[Any] = {*jaxpr.constvars, *jaxpr.invars[:num_consts]}
     for eqn in jaxpr.eqns:
-        if all(isinstance(v, Literal) or v in known for v in eqn.invars):
+        if all(isinstance(v, Literal) or v in known for v in eqn.invars) and not eqn.effects():
             known.update(eqn.outvars)
     return known
 

@@ -67,9 +67,10 @@ class Eqn:
             self.source,
         )
 
-    def has_effects(self) -> bool:
-        """Whether running it does something beside its results, or a jaxpr that it holds does."""
-        return self.primitive.effect or any(map(has_effects, sub_jaxprs(self.params)))
+    def effects(self) -> frozenset[str]:
+        """What running it does beside its results, the jaxprs that it holds included."""
+        own = {self.primitive.effect} if self.primitive.effect else ()
+        return frozenset().union(own, *(inner.effects() for inner in sub_jaxprs(self.params)))
 
 
 class Jaxpr:
@@ -89,7 +90,7 @@ class Jaxpr:
         self.constvars, self.invars = tuple(constvars), tuple(invars)
         self.eqns, self.outvars = tuple(eqns), tuple(outvars)
         self._dead_after: list[list[Var]] | None = None
-        self._effects: bool | None = None
+        self._effects: frozenset[str] | None = None
 
     @property
     def in_avals(self) -> list[ShapedArray]:
@@ -113,10 +114,10 @@ class Jaxpr:
             self._dead_after = dead[::-1]
         return self._dead_after
 
-    def has_effects(self) -> bool:
-        """Whether some equation does something beside its results."""
+    def effects(self) -> frozenset[str]:
+        """What running it does beside its results: ``"debug"``, ``"io"``."""
         if self._effects is None:
-            self._effects = any(eqn.has_effects() for eqn in self.eqns)
+            self._effects = frozenset().union(*(eqn.effects() for eqn in self.eqns))
         return self._effects
 
     def __str__(self) -> str:
@@ -147,6 +148,10 @@ class ClosedJaxpr:
     def eqns(self) -> tuple[Eqn, ...]:
         """The equations."""
         return self.jaxpr.eqns
+
+    def effects(self) -> frozenset[str]:
+        """What running it does beside its results: ``"debug"``, ``"io"``."""
+        return self.jaxpr.effects()
 
     def __call__(self, *args: Any) -> list[Any]:
         """Applies it."""
@@ -196,10 +201,12 @@ def prepare(closed: ClosedJaxpr, xp: Any) -> Callable[..., list[Any]]:
     return run
 
 
-def dce_jaxpr(jaxpr: Jaxpr, keep: Sequence[bool] | None = None) -> Jaxpr:
+def dce_jaxpr(
+    jaxpr: Jaxpr, keep: Sequence[bool] | None = None, effects: bool = True
+) -> Jaxpr:
     """Leaves out the outputs that are not kept, and equations whose results nothing reads.
 
-    Equations with effects stay, in their order.
+    Those with effects stay, in their order, unless ``effects`` is False.
     """
     outvars = jaxpr.outvars
     if keep is not None:
@@ -207,15 +214,10 @@ def dce_jaxpr(jaxpr: Jaxpr, keep: Sequence[bool] | None = None) -> Jaxpr:
     live = {v for v in outvars if isinstance(v, Var)}
     eqns = []
     for eqn in reversed(jaxpr.eqns):
-        if any(v in live for v in eqn.outvars) or eqn.has_effects():
+        if any(v in live for v in eqn.outvars) or (effects and eqn.effects()):
             eqns.append(eqn)
             live.update(v for v in eqn.invars if isinstance(v, Var))
     return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns[::-1], outvars)
-
-
-def has_effects(jaxpr: Jaxpr | ClosedJaxpr) -> bool:
-    """Whether running a jaxpr does something beside its results: it prints, say."""
-    return (jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr).has_effects()
 
 
 def axis_names(jaxpr: Jaxpr | ClosedJaxpr) -> tuple[Any, ...]:

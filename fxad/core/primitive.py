@@ -39,8 +39,9 @@ class Primitive:
       fresh: its result never shares memory with an operand, as that of a ufunc never does.
       inlines: the parameter whose jaxpr may stand in the place of the call when it is compiled.
       collective: ``params["axis_name"]`` names a batched axis, seen even by unbatched operands.
-      effect: running it does something beside its results (it prints, it writes): it is never
-        left out, merged with another or moved past another that has effects.
+      effect: what running it does beside its results: ``"debug"`` (it shows values), ``"io"`` (the
+        world is another after it) or ``""``, nothing. One with an effect is never left out, merged
+        with another or moved past another; one with ``"io"`` is not run more often than is written.
     """
 
     __slots__ = (
@@ -89,7 +90,7 @@ class Primitive:
         fresh: bool = False,
         inlines: str | None = None,
         collective: bool = False,
-        effect: bool = False,
+        effect: str = "",
     ) -> None:
         self.name, self.abstract, self.impl, self.jvp = name, abstract, impl, jvp
         self.batch, self.cost, self.transpose = batch, cost, transpose

@@ -24,7 +24,7 @@ tell_p = Primitive(
     batch=lambda size, args, dims, **params: (tell_p.bind(args[0], **params), []),
     cost=lambda avals, params: (0.0, 0.0),
     multiple_results=True,
-    effect=True,
+    effect="debug",
 )
 
 
@@ -57,10 +57,11 @@ def test_a_jaxpr_with_effects_says_so_however_deep():
     def silent(x):
         return fxad.jit(np.sin)(x)
 
-    assert not fxad.make_jaxpr(silent)(1.0).jaxpr.has_effects()
+    assert fxad.make_jaxpr(silent)(1.0).effects() == frozenset()
     deep = fxad.make_jaxpr(fxad.jit(fxad.checkpoint(fxad.jit(told))))(1.0).jaxpr
-    assert deep.has_effects() and deep.eqns[0].has_effects()
+    assert deep.effects() == deep.eqns[0].effects() == {"debug"}
     assert dce_jaxpr(deep, [False]).eqns == deep.eqns
+    assert dce_jaxpr(deep, [False], effects=False).eqns == ()
     assert dce_jaxpr(fxad.make_jaxpr(silent)(1.0).jaxpr, [False]).eqns == ()
 
 
