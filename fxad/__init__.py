@@ -30,6 +30,7 @@ from fxad.control.closure import closure_convert
 from fxad.control.custom_jvp import custom_jvp
 from fxad.control.custom_vjp import custom_vjp
 from fxad.core.aval import Array
+from fxad.core.source import named_scope
 from fxad.lax.conversion import stop_gradient
 from fxad.ops.transfer import device_put
 from fxad.switches import check_tracer_leaks, checking_leaks, disable_jit, enable_x64
@@ -80,6 +81,7 @@ __all__ = [
     "linearize",
     "local_devices",
     "make_jaxpr",
+    "named_scope",
     "numpy",
     "pure_callback",
     "random",

@@ -48,13 +48,14 @@ def _inline_into(builder: _Builder, eqns: Sequence[Eqn]) -> None:
         if eqn.primitive.inlines is None:
             builder.eqns.append(eqn.replace(invars))
             continue
-        inner = _renamed(eqn.params[eqn.primitive.inlines])
+        scope = eqn.source.scope if eqn.source else ""
+        inner = _renamed(eqn.params[eqn.primitive.inlines], scope)
         builder.replaced.update(zip(inner.invars, invars, strict=True))
         _inline_into(builder, inner.eqns)
         builder.replaced.update(zip(eqn.outvars, inner.outvars, strict=True))
 
 
-def _renamed(closed: ClosedJaxpr) -> Jaxpr:
+def _renamed(closed: ClosedJaxpr, scope: str) -> Jaxpr:
     """A copy with variables of its own; called jaxprs have their constants as arguments."""
     names: dict[Var, Var] = {}
 
@@ -63,7 +64,11 @@ def _renamed(closed: ClosedJaxpr) -> Jaxpr:
 
     jaxpr = closed.jaxpr
     eqns = [
-        eqn.replace([fresh(v) for v in eqn.invars], outvars=[fresh(v) for v in eqn.outvars])
+        eqn.replace(
+            [fresh(v) for v in eqn.invars],
+            outvars=[fresh(v) for v in eqn.outvars],
+            source=eqn.source and eqn.source.within(scope),
+        )
         for eqn in jaxpr.eqns
     ]
     return Jaxpr((), [fresh(v) for v in jaxpr.invars], eqns, [fresh(v) for v in jaxpr.outvars])

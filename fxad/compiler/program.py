@@ -14,6 +14,7 @@ from fxad.control.call import per_jaxpr
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var, set_executor
 from fxad.core.primitive import Primitive
+from fxad.core.source import register_replay
 from fxad.core.trace import EVAL, EvalTrace
 from fxad.core.tracebacks import name_operation
 from fxad.ops.base import broadcast_in_dim_p
@@ -121,6 +122,8 @@ class Program:
             name_operation(e, step.eqn.primitive.name, step.eqn.source)
             raise
         return [slots[r] for r in self.results]
+
+    register_replay(__call__, lambda here: here["step"].eqn.source if "step" in here else None)
 
     def __str__(self) -> str:
         first = self.first_input

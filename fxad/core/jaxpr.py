@@ -10,7 +10,7 @@ import numpy as np
 
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of
 from fxad.core.primitive import Primitive
-from fxad.core.source import Source
+from fxad.core.source import Source, register_replay
 from fxad.errors import JaxprTypeError
 
 
@@ -58,13 +58,13 @@ class Eqn:
         self.invars, self.outvars = tuple(invars), tuple(outvars)
 
     def replace(self, invars: Sequence[Atom] | None = None, **changes: Any) -> Eqn:
-        """A copy with other operands, ``outvars`` or ``params``."""
+        """A copy with other operands, ``outvars``, ``params`` or ``source``."""
         return Eqn(
             self.primitive,
             self.invars if invars is None else invars,
             changes.get("outvars", self.outvars),
             changes.get("params", self.params),
-            self.source,
+            changes.get("source", self.source),
         )
 
     def effects(self) -> frozenset[str]:
@@ -179,6 +179,8 @@ def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
             env.pop(var, None)
     return [read(v) for v in jaxpr.outvars]
 
+
+register_replay(eval_jaxpr, lambda here: here["eqn"].source if "eqn" in here else None)
 
 _executor: list[Callable[..., Any]] = []
 
@@ -356,7 +358,9 @@ def print_jaxpr(jaxpr: Jaxpr, indent: int = 0) -> str:
         operands = " ".join(map(read, eqn.invars))
         results = " ".join(declare(v) for v in eqn.outvars)
         right = f"{eqn.primitive}{_print_params(eqn.params, indent + 6)} {operands}".rstrip()
-        lines.append(f"{pad}    {results} = {right}" if results else f"{pad}    {right}")
+        scope = f"  # {eqn.source.scope}" if eqn.source and eqn.source.scope else ""
+        left = f"{results} = " if results else ""
+        lines.append(f"{pad}    {left}{right}{scope}")
     outs = ", ".join(map(read, jaxpr.outvars)) + ("," if len(jaxpr.outvars) == 1 else "")
     head = " ".join(filter(None, ["{ lambda", consts, ";", args])) + (". let" if args else " . let")
     if not lines:

@@ -9,7 +9,10 @@ import pytest
 
 import fxad
 import fxad.numpy as fnp
+from fxad.compiler.passes import optimize
+from fxad.compiler.program import program_for
 from fxad.core.source import Source, assigns_item, error, user_source
+from fxad.core.trace import EvalTrace
 from fxad.errors import ArgumentValueError, ShapeError
 
 
@@ -118,3 +121,95 @@ def test_item_assignment_is_seen_from_what_it_calls():
     float(number)
     array[1] = float(number)
     assert seen == [True, False, False]
+
+
+# Scopes ------------------------------------------------------------------------------------------
+
+
+@fxad.named_scope("block")
+def block(x):
+    """A part of a network."""
+    y = np.sin(x)
+    with fxad.named_scope("tail"):
+        return np.cos(y)
+
+
+def scopes(jaxpr):
+    return [(str(eqn.primitive), eqn.source.scope) for eqn in jaxpr.eqns]
+
+
+BLOCK = [("sin", "block"), ("cos", "block/tail")]
+
+
+def test_equations_remember_their_scope():
+    assert block.__name__ == "block" and block.__doc__ == "A part of a network."
+    jaxpr = fxad.make_jaxpr(lambda x: block(x) * 2.0)(1.0)
+    assert scopes(jaxpr) == [*BLOCK, ("mul", "")]
+    lines = str(jaxpr).splitlines()
+    assert lines[1].endswith("sin a  # block") and lines[2].endswith("cos b  # block/tail")
+    assert "#" not in lines[3]
+
+
+def test_scopes_end_with_an_exception_and_nest_in_themselves():
+    scope = fxad.named_scope("again")
+    with pytest.raises(ZeroDivisionError), scope, scope:
+        assert user_source().scope == "again/again"
+        raise ZeroDivisionError
+    assert user_source().scope == ""
+
+
+def test_a_program_is_used_in_many_scopes():
+    """What is traced once does not keep the scope of its first call."""
+    inner = fxad.jit(block)
+
+    def f(x):
+        with fxad.named_scope("one"):
+            x = inner(x)
+        return inner(x)
+
+    one, two = fxad.make_jaxpr(f)(np.ones(2)).eqns
+    assert (one.source.scope, two.source.scope) == ("one", "")
+    assert one.params["jaxpr"] is two.params["jaxpr"]
+    assert scopes(one.params["jaxpr"]) == BLOCK
+    inlined = optimize(fxad.make_jaxpr(f)(np.ones(2)))
+    assert scopes(inlined) == [("sin", "one/block"), ("cos", "one/block/tail"), *BLOCK]
+
+
+def test_transformed_programs_keep_lines_and_scopes():
+    def lines(jaxpr):
+        return {str(e.source) for e in jaxpr.eqns if str(e.primitive) in ("sin", "cos")}
+
+    plain = lines(fxad.make_jaxpr(block)(1.0))
+    assert len(plain) == 2 and all("(in block" in line for line in plain)
+    batched = fxad.make_jaxpr(fxad.vmap(fxad.jit(block)))(np.ones(2)).eqns[0].params["jaxpr"]
+    pushed = fxad.make_jaxpr(lambda x: fxad.jvp(fxad.jit(block), (x,), (x,)))(1.0).eqns[0]
+    assert lines(batched) == plain
+    assert plain <= lines(pushed.params["jaxpr"])
+
+
+def test_messages_name_the_scope():
+    def f(x):
+        with fxad.named_scope("encoder"):
+            return np.sum(x + np.ones(7))
+
+    with pytest.raises(ShapeError, match=r"At test_source.py:\d+ \(in encoder\): return np.sum"):
+        fxad.grad(f)(np.ones(3))
+
+
+def test_programs_show_the_scope():
+    program = program_for(fxad.make_jaxpr(block)(np.ones(2)), EvalTrace.namespace)
+    assert "(in block)" in str(program) and "(in block/tail)" in str(program)
+
+
+def test_names_are_strings():
+    with pytest.raises(TypeError, match="wanted a string"):
+        fxad.named_scope(lambda x: x)
+
+
+def test_errors_while_a_program_runs_name_the_line_that_was_written():
+    @fxad.jit
+    def f(x):
+        return fxad.pure_callback(lambda x: x[:1], x, x)  # too short
+
+    with pytest.raises(RuntimeError, match="# too short"):
+        f(np.ones(2))
