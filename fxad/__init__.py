@@ -33,7 +33,14 @@ from fxad.core.aval import Array
 from fxad.core.source import named_scope
 from fxad.lax.conversion import stop_gradient
 from fxad.ops.transfer import device_put
-from fxad.switches import check_tracer_leaks, checking_leaks, disable_jit, enable_x64
+from fxad.switches import (
+    check_tracer_leaks,
+    checking_leaks,
+    disable_jit,
+    enable_x64,
+    explain_cache_misses,
+    log_compiles,
+)
 from fxad.transforms.derivatives import hessian, hvp, jacfwd, jacobian, jacrev, value_grad_hvp
 from fxad.transforms.jvp import jvp
 from fxad.transforms.linearize import grad, linear_transpose, linearize, value_and_grad, vjp
@@ -66,6 +73,7 @@ __all__ = [
     "errors",
     "eval_shape",
     "experimental",
+    "explain_cache_misses",
     "flatten_util",
     "grad",
     "hessian",
@@ -80,6 +88,7 @@ __all__ = [
     "linear_transpose",
     "linearize",
     "local_devices",
+    "log_compiles",
     "make_jaxpr",
     "named_scope",
     "numpy",

@@ -39,6 +39,8 @@ disable_jit: bool
 check_mutation: bool
 checking_leaks: bool
 check_jaxprs: bool
+log_compiles: bool
+explain_cache_misses: bool
 traceback_filtering: str
 
 
@@ -181,6 +183,8 @@ _REGISTRY: dict[str, Setting] = {
         ),
         _switch("checking_leaks", "a transform raises if one of its tracers outlives it"),
         _switch("check_jaxprs", "check_jaxpr runs after staging and around every pass"),
+        _switch("log_compiles", "jit logs what it traces and compiles, and how long that takes"),
+        _switch("explain_cache_misses", "jit logs why it traces a function again"),
         Setting(
             "traceback_filtering",
             "remove_frames",
@@ -219,6 +223,8 @@ _NAMES_IN_JAX = {
     "jax_disable_jit": "here it is 'disable_jit'.",
     "jax_enable_checks": "here it is 'check_jaxprs'.",
     "jax_enable_x64": "float64 is the default already; 'default_float' sets another.",
+    "jax_explain_cache_misses": "here it is 'explain_cache_misses'.",
+    "jax_log_compiles": "here it is 'log_compiles'.",
     "jax_platform_name": "here it is 'backend'.",
     "jax_platforms": "here it is 'backend'.",
     "jax_traceback_filtering": "here it is 'traceback_filtering'.",
@@ -322,6 +328,11 @@ def trace_key() -> tuple[Any, ...]:
         overrides.key = tuple(_current(name) for name in _TRACED)
         overrides.version = version
     return overrides.key
+
+
+def traced_settings() -> tuple[str, ...]:
+    """The names of the settings whose values are in ``trace_key``, in its order."""
+    return _TRACED
 
 
 def settings() -> list[SettingState]:

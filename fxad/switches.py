@@ -6,7 +6,15 @@ from contextlib import AbstractContextManager
 
 import fxad.config as config
 
-__all__ = ["check_tracer_leaks", "checking_leaks", "default_device", "disable_jit", "enable_x64"]
+__all__ = [
+    "check_tracer_leaks",
+    "checking_leaks",
+    "default_device",
+    "disable_jit",
+    "enable_x64",
+    "explain_cache_misses",
+    "log_compiles",
+]
 
 
 def disable_jit(disable: bool = True) -> AbstractContextManager[None]:
@@ -87,3 +95,45 @@ def enable_x64(enable: bool = True) -> AbstractContextManager[None]:
         float32
     """
     return config.override(default_float="float64" if enable else "float32")
+
+
+def log_compiles(log: bool = True) -> AbstractContextManager[None]:
+    """Log what ``jit`` traces and compiles, for which shapes and dtypes, and how long it takes.
+
+    The messages are warnings of ``logging.getLogger("fxad")``.
+
+    Args:
+        log: False turns the messages off inside an outer ``log_compiles``.
+
+    Returns:
+        A context manager for this thread.
+
+    Example:
+        >>> from fxad import config, switches
+        >>> with switches.log_compiles():
+        ...     print(config.log_compiles)
+        True
+    """
+    return config.override(log_compiles=log)
+
+
+def explain_cache_misses(explain: bool = True) -> AbstractContextManager[None]:
+    """Log why ``jit`` traces a function that it has traced before.
+
+    A message compares the call with the nearest known signature: which argument differs in shape,
+    dtype or weak type, which static argument in its value, whether the tree, an axis or a setting
+    does, or whether the function object is new. It is a warning of ``logging.getLogger("fxad")``.
+
+    Args:
+        explain: False turns the messages off inside an outer ``explain_cache_misses``.
+
+    Returns:
+        A context manager for this thread.
+
+    Example:
+        >>> from fxad import config, switches
+        >>> with switches.explain_cache_misses():
+        ...     print(config.explain_cache_misses)
+        True
+    """
+    return config.override(explain_cache_misses=explain)

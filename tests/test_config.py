@@ -55,6 +55,8 @@ def test_the_defaults_of_a_fresh_process():
         "check_mutation": (False, "default"),
         "checking_leaks": (False, "default"),
         "check_jaxprs": (False, "default"),
+        "log_compiles": (False, "default"),
+        "explain_cache_misses": (False, "default"),
         "traceback_filtering": ("remove_frames", "default"),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import time
 import types
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +16,7 @@ import fxad.config as config
 from fxad.backends.pool import pool
 from fxad.compiler.arguments import Chosen
 from fxad.compiler.program import run
+from fxad.compiler.reports import argument_names, explain_miss, log_traced, remember
 from fxad.compiler.tracing import Traced, trace_function
 from fxad.control.call import bind_call, call_primitive
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, weak_dtype
@@ -48,6 +50,12 @@ def _cache_of(fun: Callable[..., Any], statics: Chosen) -> _Cache:
     cache = caches.setdefault((statics.numbers, statics.names), _Cache())
     _all_caches.add(cache)
     return cache
+
+
+def _is_known(fun: Callable[..., Any]) -> bool:
+    """Whether a function was traced, be it with other static arguments."""
+    shared = isinstance(fun, types.FunctionType)
+    return shared and any(cache for cache in _caches_of.get(fun, {}).values())
 
 
 def _check_jittable(fun: Any) -> None:
@@ -157,10 +165,18 @@ def jit(
         key = _signature(structure, leaves, fixed, fixed_names, trace)
         traced = cache.get(key)
         if traced is None:
+            if config.log_compiles or config.explain_cache_misses:
+                names = argument_names(fun, dynamic, rest, fixed)
+            if config.explain_cache_misses:
+                explain_miss(fun, key, list(cache), names, _is_known(fun))
+            start = time.perf_counter()
             avals = [aval_of(x) for x in leaves]
             traced = trace_function(fun, structure, avals, fixed, fixed_names)
+            if config.log_compiles:
+                log_traced(fun, traced.closed, names, time.perf_counter() - start)
             if not any(isinstance(c, Tracer) for c in traced.consts):
                 cache[(structure.as_key(), *key[1:])] = traced
+            remember(fun)
         operands = [*traced.consts, *leaves]
         if inline and isinstance(trace, JaxprTrace):
             outs = traced.closed(*operands)

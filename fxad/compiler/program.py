@@ -10,6 +10,7 @@ import numpy as np
 
 from fxad.backends.registry import is_opaque
 from fxad.compiler.passes import optimize
+from fxad.compiler.reports import log_compiled
 from fxad.control.call import per_jaxpr
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var, set_executor
@@ -176,6 +177,7 @@ def _optimized(closed: ClosedJaxpr) -> ClosedJaxpr:
 
 
 @per_jaxpr
+@log_compiled
 def _program(closed: ClosedJaxpr, namespace: int, on_host: bool) -> Program:
     optimized = _optimized(closed)
     xp = _namespaces[namespace]
