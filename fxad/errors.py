@@ -68,8 +68,9 @@ class ConcretizationTypeError(FxadError, TypeError):
     """A value that is not known while a function is traced was needed as a Python value.
 
     Under ``jit``, ``vmap`` and in loop bodies a tracer stands for every value of its shape and
-    dtype, so ``if x > 0``, ``float(x)`` and ``range(n)`` have no answer. Use ``fnp.where``, loop a
-    fixed number of times, or mark the argument static (``static_argnums``).
+    dtype, so ``if x > 0``, ``float(x)`` and ``range(n)`` have no answer. Use ``lax.cond`` or
+    ``fnp.where``, ``lax.fori_loop``, ``lax.while_loop`` or ``lax.scan``, or mark the argument
+    static (``static_argnums``). To look at a value, use ``debug.print``.
 
     Eager derivatives know their values, but ``math.sin(x)`` and ``float(x)`` would lose the
     derivative: use ``fnp.sin(x)``, or ``float(fxad.lax.stop_gradient(x))`` for a constant.
@@ -79,14 +80,15 @@ class ConcretizationTypeError(FxadError, TypeError):
 class TracerBoolConversionError(ConcretizationTypeError):
     """The truth value of an abstract tracer was asked for.
 
-    ``if x > 0:`` under ``jit``: use ``fnp.where``, or make ``x`` static.
+    ``if x > 0:`` under ``jit``: use ``fnp.where`` or ``lax.cond``, or make ``x`` static.
     """
 
 
 class TracerIntegerConversionError(ConcretizationTypeError):
     """An abstract tracer was used where Python needs an integer.
 
-    ``range(n)`` or ``some_list[n]`` under ``jit``: make ``n`` static.
+    ``range(n)`` or ``some_list[n]`` under ``jit``: make ``n`` static, loop with ``lax.fori_loop``,
+    or look up ``fnp.asarray(some_list)[n]``.
     """
 
 
@@ -94,7 +96,8 @@ class TracerArrayConversionError(ConcretizationTypeError):
     """A tracer was handed to code that needs the numbers of a NumPy array.
 
     ``np.asarray(x)`` or ``scipy_function(x)`` while ``x`` is traced: stay within the functions of
-    ``fxad.numpy`` (or NumPy functions that fxad overrides), or leave the transformed function.
+    ``fxad.numpy`` (or NumPy functions that fxad overrides), call the function by
+    ``fxad.pure_callback``, or leave the transformed function.
     """
 
 

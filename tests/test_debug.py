@@ -319,3 +319,50 @@ def test_batches_of_branches_print_both(printed):
     )
     f(np.array([True, False]), np.arange(2))
     assert sorted(printed().splitlines()) == ["false 0", "false 1", "true 0", "true 1"]
+
+
+@ways
+@orders
+def test_prints_in_counted_loops(printed, way, ordered):
+    def body(i, x):
+        debug.print("i: {i}", i=i, ordered=ordered)
+        debug.print("x: {x}", x=x, ordered=ordered)
+        return x + 1
+
+    way(lambda n, x: lax.fori_loop(0, n, body, x))(3, 2)
+    assert printed() == "i: 0\nx: 2\ni: 1\nx: 3\ni: 2\nx: 4\n"
+
+
+@ways
+@orders
+def test_prints_in_loops(printed, way, ordered):
+    def shown(word, x):
+        debug.print(word + " {}", x, ordered=ordered)
+        return x
+
+    f = way(lambda x: lax.while_loop(lambda x: shown("?", x) < 7, lambda x: shown("!", x) + 1, x))
+    f(5)
+    assert printed() == "? 5\n! 5\n? 6\n! 6\n? 7\n"
+    f(10)
+    assert printed() == "? 10\n"
+
+
+@pytest.mark.parametrize(
+    "transform", [fxad.grad, lambda f: fxad.jit(fxad.grad(f)), lambda f: fxad.grad(fxad.jit(f))]
+)
+def test_a_differentiated_loop_prints_its_steps_once(printed, transform):
+    def body(x):
+        debug.print("{}", x)
+        return x * x
+
+    transform(lambda x: lax.while_loop(lambda x: x < 10.0, body, x))(2.0)
+    assert printed() == "2.0\n4.0\n"
+
+
+def test_a_batched_condition_prints_once_for_each_turn(printed):
+    def goes_on(x):
+        debug.print("{}", x)
+        return x < 3
+
+    fxad.vmap(lambda x: lax.while_loop(goes_on, lambda x: x + 1, x))(np.arange(2))
+    assert printed().split() == ["0", "1", "1", "2", "2", "3", "3", "3"]

@@ -95,7 +95,7 @@ CASES = [
     # Values that are not known
     Case("if", lambda: fxad.jit(branches)(1.0), errors.TracerBoolConversionError, "bool",
          "bool[] whose value is not known under jit", "a concrete value",
-         "Use fnp.where to choose by value", line="if x > 0:"),
+         "Use fnp.where or lax.cond to choose by value", line="if x > 0:"),
     Case("if under vmap", lambda: fxad.vmap(branches)(X), errors.TracerBoolConversionError, "bool",
          "bool[] whose value is not known under vmap", "a concrete value", "in_axes=None of vmap.",
          line="if x > 0:"),
@@ -112,7 +112,7 @@ CASES = [
          "int", "int64[] whose value is not known under jit", "a concrete value", ""),
     Case("range", lambda: fxad.jit(lambda n: sum(range(n)))(3),
          errors.TracerIntegerConversionError, "index", "int64[] whose value is not known",
-         "a concrete value", "loop a fixed number of times"),
+         "a concrete value", "lax.fori_loop, lax.while_loop or lax.scan to loop"),
     Case("item", lambda: fxad.vmap(lambda x: x.item())(X), errors.ConcretizationTypeError,
          "item", "float64[] whose value is not known under vmap", "a concrete value", ""),
     Case("tolist", lambda: fxad.jit(lambda x: x.tolist())(X), errors.ConcretizationTypeError,
@@ -473,6 +473,12 @@ def test_the_ways_out_of_a_value_that_is_not_known():
         np.testing.assert_array_equal(looked_up, table[rows])
     slope = fxad.vmap(fxad.grad(lambda x, i: x * fxad.numpy.at(table)[i, 1].get()))(X, rows)
     np.testing.assert_array_equal(slope, table[rows, 1])
+    chosen = fxad.jit(lambda x: lax.cond(x > 0, lambda x: x, lambda x: -x, x))
+    assert chosen(-2.0) == branches(-2.0)
+    looped = fxad.jit(lambda n: lax.fori_loop(0, n, lambda i, total: total + i, 0))
+    assert looped(5) == sum(range(5))
+    on_host = fxad.jit(lambda x: fxad.pure_callback(lambda x: np.asarray(x) + 1, x, x))
+    np.testing.assert_array_equal(on_host(X), X + 1)
 
 
 @pytest.mark.parametrize("name", ["ptp", "median", "nanmedian", "percentile", "nanquantile", "std"])

@@ -36,7 +36,7 @@ def refuse_io_twice(operation: str, jaxpr: ClosedJaxpr) -> None:
         raise error(
             CallbackDifferentiationError,
             operation,
-            f"got an io_callback under {operation}: Effects not supported in what is computed a "
-            "second time for the derivative",
+            f"got an io_callback in {operation}: Effects not supported in what is computed twice, "
+            "a second time for the derivative",
             "Call it outside and pass what it returned, or call it with fxad.pure_callback.",
         )

@@ -191,6 +191,7 @@ def _push_impl(xp: Any, *args: Any, nonzero: Flags, **params: Any) -> list[Any]:
     trajectory = unboxed(box, repeat, nonzero)
     if trajectory is not None and trajectory.columns is not None:
         return push(xp, repeat, nonzero, trajectory, primals, tangents)
+    repeat.refuse_io_twice()
     tangent = tangent_of(repeat, nonzero)
     outs = run(xp, tangent.repeat, tangent.operands(repeat, primals, tangents))
     return tangent.results(outs)[1]

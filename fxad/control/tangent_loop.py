@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fxad.control.call import per_jaxpr
+from fxad.control.effects import refuse_io_of_all_examples
 from fxad.control.loop import instantiated, jvp_body, selected, stable_flags, stacked_aval
 from fxad.control.trajectory import Flags, Repeat
 from fxad.core.aval import ShapedArray
-from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, Var
+from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, Var, dce_jaxpr
 from fxad.core.staging import stage
 from fxad.ops.base import moveaxis, reshape, shape_of, to_front
 from fxad.ops.elementwise import select
@@ -180,13 +181,15 @@ def _batched(
 def _freezing(repeat: Repeat, test: ClosedJaxpr, body: ClosedJaxpr) -> dict[str, Any]:
     """A loop that goes on while any example does, and keeps those that are done."""
     n = repeat.cond_nconsts
+    refuse_io_of_all_examples("while_loop", (test, body))
+    again = ClosedJaxpr(dce_jaxpr(test.jaxpr, effects=False), test.consts)
 
     def goes_on(*args: Any) -> list[Any]:
         return [reduce_or_p.bind(test(*args)[0], axes=(0,))]
 
     def step(*args: Any) -> list[Any]:
         carry = args[n + repeat.body_nconsts :]
-        going = test(*args[:n], *carry)[0]
+        going = again(*args[:n], *carry)[0]
         after = body(*args[n:])
         return [
             select(reshape(going, (*shape_of(going), *(1,) * (len(shape_of(old)) - 1))), new, old)

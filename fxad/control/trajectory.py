@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fxad.control.effects import refuse_io_twice
 from fxad.control.loop import (
     Linearized,
     Loop,
@@ -75,6 +76,12 @@ class Repeat(NamedTuple):
         b = a + self.body_nconsts
         c = b + self.num_carry
         return list(values[:a]), list(values[a:b]), list(values[b:c]), list(values[c:])
+
+    def refuse_io_twice(self) -> None:
+        """Refuses to run a loop again that calls to the world."""
+        for jaxpr in (self.cond_jaxpr, self.body_jaxpr):
+            if jaxpr is not None:
+                refuse_io_twice("a loop", jaxpr)
 
     @property
     def loop(self) -> Loop:
@@ -317,6 +324,7 @@ def pull(
 ) -> list[Any]:
     """The cotangents of those operands, given those of the carry and stacked outputs."""
     if trajectory is None:
+        repeat.refuse_io_twice()
         trajectory = record(xp, repeat, nonzero, args)[1]
     runner, parts = Runner(xp, repeat, args), reverse_parts(repeat, nonzero)
     _, consts_nz, carry_nz, xs_nz = repeat.parts(nonzero)
@@ -371,6 +379,7 @@ def _backwards(runner: Runner, parts: Reverse, trajectory: Trajectory) -> Iterat
     if trajectory.columns is not None:
         yield 0, trajectory.steps, trajectory.columns
         return
+    trajectory.repeat.refuse_io_twice()
     stop, held = trajectory.steps, len(trajectory.states)
     for start, carry in reversed(trajectory.states):
         held -= 1

@@ -25,6 +25,7 @@ from fxad.control.trajectory import Repeat, checked_scheme, exceeded
 from fxad.core.aval import ShapedArray, aval_of, describe, is_value
 from fxad.core.source import error
 from fxad.core.trace import Tracer
+from fxad.core.tracebacks import public
 from fxad.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -35,6 +36,7 @@ from fxad.transforms.common import check_callable, flatten_inputs
 T = TypeVar("T")
 
 
+@public
 def while_loop(
     cond_fun: Callable[[Any], Any],
     body_fun: Callable[[Any], Any],
@@ -190,6 +192,7 @@ def tuple_of(structure: Any) -> Any:
     return tree.structure((tree.unflatten(structure, range(structure.num_leaves)),))
 
 
+@public
 def fori_loop(
     lower: Any,
     upper: Any,

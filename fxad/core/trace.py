@@ -205,8 +205,9 @@ class Tracer:
             operation,
             f"got a {self.aval.long_name()} whose value is not known under "
             f"{self._trace.transformation}{self.origin()}, wanted a concrete value",
-            "Use fnp.where to choose by value, loop a fixed number of times, or pass the value as "
-            "it is: static_argnums of jit and checkpoint, in_axes=None of vmap.",
+            "Use fnp.where or lax.cond to choose by value, lax.fori_loop, lax.while_loop or "
+            "lax.scan to loop, or pass the value as it is: static_argnums of jit and checkpoint, "
+            "in_axes=None of vmap.",
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
@@ -217,8 +218,8 @@ class Tracer:
             f"got a tracer of {self.aval.long_name()} under {self._trace.transformation}"
             f"{self.origin()}, wanted the numbers of an array",
             "Use the functions of fxad.numpy (fnp.array([...]) takes tracers, x.astype(dtype) "
-            "casts, fnp.at(a)[i].get() is a[i] for a traced i), or move the conversion out of the "
-            "transformed function.",
+            "casts, fnp.at(a)[i].get() is a[i] for a traced i), call what needs NumPy's arrays by "
+            "fxad.pure_callback, or move the conversion out of the transformed function.",
         )
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:

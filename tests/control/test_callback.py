@@ -543,3 +543,48 @@ def test_io_under_checkpoint_is_refused_where_it_would_run_twice():
     assert f(2.0, 3.0) == 6.0
     with pytest.raises(errors.CallbackDifferentiationError, match="Effects not supported"):
         fxad.grad(f)(2.0, 3.0)
+
+
+@flavors
+@ways
+def test_inside_of_while_loop(call, way):
+    body = lambda x: call(lambda x: x + 1.0, x, x)  # noqa: E731
+    np.testing.assert_array_equal(
+        way(lambda x: lax.while_loop(lambda x: np.any(x < 10), body, x))(X), X + 12.0
+    )
+    assert way(lambda n, x: lax.fori_loop(0, n, lambda i, x: body(x), x))(4, 1.0) == 5.0
+
+
+@pytest.mark.parametrize("scheme", [None, "sqrt"])
+def test_io_in_a_differentiated_loop_is_called_once_or_refused(scheme):
+    calls = []
+
+    def body(x):
+        return x * io_callback(lambda: (calls.append(2.0), 2.0)[1], 0.0)
+
+    def f(x):
+        return lax.while_loop(lambda x: x < 100.0, body, x, checkpoint=scheme)
+
+    if scheme is None:
+        assert fxad.grad(fxad.jit(f))(3.0) == 64.0 and len(calls) == 6
+    else:
+        with pytest.raises(errors.CallbackDifferentiationError, match="Effects not supported"):
+            fxad.grad(fxad.jit(f))(3.0)
+
+
+def test_io_in_a_loop_that_takes_some_examples_further_is_refused():
+    def f(i):
+        def body(i):
+            io_callback(lambda i: None, None, i)
+            return i + 1
+
+        return lax.while_loop(lambda i: i < 5, body, i)
+
+    with pytest.raises(errors.CallbackBatchingError, match="IO effect not supported"):
+        fxad.vmap(f)(np.array([0, 4]))
+    calls = []
+    batched = fxad.vmap(
+        lambda x: lax.fori_loop(0, 2, lambda i, x: (io_callback(calls.append, None, x), x)[1], x)
+    )
+    batched(X)
+    assert len(calls) == 6

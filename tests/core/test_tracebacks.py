@@ -65,6 +65,7 @@ DOORS = {
     "custom_vjp": lambda f: fxad.custom_vjp(f)(X),
     "debug.callback": lambda f: fxad.debug.callback(f, X),
     "eval_shape": lambda f: fxad.eval_shape(f, X),
+    "fori_loop": lambda f: lax.fori_loop(0, 2, lambda i, x: f(x), X),
     "grad": lambda f: fxad.grad(f)(X),
     "hessian": lambda f: fxad.hessian(f)(X),
     "hvp": lambda f: fxad.hvp(f, X, X),
@@ -92,6 +93,7 @@ DOORS = {
     "value_grad_hvp": lambda f: fxad.value_grad_hvp(f, X, X),
     "vjp": lambda f: fxad.vjp(f, X),
     "vmap": lambda f: fxad.vmap(f)(X),
+    "while_loop": lambda f: lax.while_loop(f, f, X),
 }
 MORE = {
     "a pullback": _pulled,
