@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 import fxad.config as config
 import fxad.tree as tree
 import fxad.tree_util as tree_util
@@ -14,7 +16,7 @@ from fxad.core.jaxpr import ClosedJaxpr, alike
 from fxad.core.source import error
 from fxad.core.staging import hoist, stage
 from fxad.core.trace import EVAL, Tracer, current_trace
-from fxad.errors import StructureError
+from fxad.errors import NonDifferentiableError, StructureError
 from fxad.ops.base import convert, placed_as
 from fxad.transforms.common import flatten_outputs, own
 from fxad.transforms.jvp import zeros_for
@@ -159,6 +161,11 @@ def joined_carry(
     return found
 
 
+def gives_way(before: Sequence[ShapedArray], wanted: Sequence[ShapedArray]) -> bool:
+    """Whether a number among some values takes another dtype to have these types."""
+    return any(a.dtype != b.dtype for a, b in zip(before, wanted, strict=True))
+
+
 def owned(outs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
     """Outputs as the user gets them: his own arrays, and no number of Python's."""
     others = [*inputs, *outs]
@@ -178,6 +185,18 @@ def like_avals(
     return [as_aval(x, a, others) for x, a in zip(values, avals, strict=True)]
 
 
+def check_zero(start: Any) -> None:
+    """Refuses what a loop or branch of tangents makes of no tangents: it would be affine."""
+    if isinstance(start, np.ndarray | np.generic | int | float | complex) and np.any(start):
+        raise error(
+            NonDifferentiableError,
+            "transpose",
+            "got a loop or branch that gives a value other than zero for tangents of zero, "
+            "wanted a linear function",
+            "A linear function maps zero to zero: let the carry begin with zeros.",
+        )
+
+
 def split_by_linearizing(linearize: Callable[..., Any]) -> Callable[..., list[Any]]:
     """The ``split`` of a primitive whose outputs are linear in some operands, by its derivative.
 
@@ -192,6 +211,9 @@ def split_by_linearizing(linearize: Callable[..., Any]) -> Callable[..., list[An
         ]
         tangents = [a if is_lin else None for a, is_lin in zip(args, linear, strict=True)]
         outs, pushed = linearize(primals, tangents, **params)
+        for y, t in zip(outs, pushed, strict=True):
+            if t is not None:
+                check_zero(y)
         return [y if t is None else t for y, t in zip(outs, pushed, strict=True)]
 
     return split

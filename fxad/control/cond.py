@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -421,12 +421,13 @@ def _call_branch(
     if not config.disable_jit:
         avals = [aval_of(y) for y in outs]
         in_avals = tuple(map(aval_of, leaves))
-        for other in branches:
-            found = None if other is branches[place] else _outputs(
-                operation, other, structure, in_avals
-            )
+        for i, other in enumerate(branches):
+            if other is branches[place]:
+                continue
+            found = _outputs(operation, other, structure, in_avals)
             if found is not None:
-                avals = _joined_outputs(operation, (out_structure, avals), found)
+                outputs = {place: (out_structure, avals), i: found}
+                avals = _joined_outputs(operation, outputs)
         outs = like_avals(outs, avals)
     return tree.unflatten(out_structure, owned(outs, leaves))
 
@@ -454,27 +455,35 @@ def _outputs(
 Outputs = tuple[Any, Sequence[ShapedArray]]
 
 
-def _joined_outputs(operation: str, a: Outputs, b: Outputs) -> list[ShapedArray]:
-    """The types that the outputs of two branches can both have."""
-    if a[0] != b[0]:
+def _joined_outputs(operation: str, outputs: Mapping[int, Outputs]) -> list[ShapedArray]:
+    """The types that the outputs of two branches, by their numbers, can both have."""
+    first, second = sorted(outputs, reverse=operation == "cond")
+    names = [
+        ("false_fun", "true_fun")[i] if operation == "cond" else f"branches[{i}]"
+        for i in (first, second)
+    ]
+    (one, ours), (other, theirs) = outputs[first], outputs[second]
+    if one != other:
         raise error(
             StructureError,
             operation,
-            "got branches whose outputs have different structures: "
-            f"{tree.mismatch(a[0], b[0], name='output')}",
+            f"got branches whose outputs have different structures, {names[0]} and {names[1]}: "
+            f"{tree.mismatch(one, other, name='output')}",
             "All branches must return the same tree.",
         )
-    both = [joined(x, y) for x, y in zip(a[1], b[1], strict=True)]
-    for i, (x, y, found) in enumerate(zip(a[1], b[1], both, strict=True)):
+    both = []
+    for i, (x, y) in enumerate(zip(ours, theirs, strict=True)):
+        found = joined(x, y)
         if found is None:
             raise error(
                 StructureError,
                 operation,
-                f"got branches whose outputs differ: output{key_path(a[0], i)} is "
-                f"{x.long_name()} in one and {y.long_name()} in another",
+                f"got branches whose outputs differ: output{key_path(one, i)} is "
+                f"{x.long_name()} in {names[0]} and {y.long_name()} in {names[1]}",
                 "All branches must return the same shapes and dtypes.",
             )
-    return [found for found in both if found is not None]
+        both.append(found)
+    return both
 
 
 def _staged(
@@ -487,10 +496,9 @@ def _staged(
         stage_body(operation, *pair, avals) for pair in zip(branches, calls, strict=True)
     ]
     out_structure, wanted = bodies[0].structure, bodies[0].out_avals
-    for body in bodies[1:]:
-        wanted = _joined_outputs(
-            operation, (out_structure, wanted), (body.structure, body.out_avals)
-        )
+    for i, body in enumerate(bodies[1:], 1):
+        outputs = {0: (out_structure, wanted), i: (body.structure, body.out_avals)}
+        wanted = _joined_outputs(operation, outputs)
     for i, (call, body) in enumerate(zip(calls, bodies, strict=True)):
         if body.out_avals != wanted:
             bodies[i] = stage_body(operation, branches[i], _converting(call, wanted), avals)

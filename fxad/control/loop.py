@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fxad.control.body import split_by_linearizing
+from fxad.control.body import check_zero, split_by_linearizing
 from fxad.control.call import Call, jaxpr_cost, per_jaxpr, present, spread
 from fxad.control.products import Product, summed, take_products_out, unchanging
 from fxad.core.aval import ShapedArray
@@ -26,10 +26,8 @@ from fxad.core.jaxpr import (
     prepare,
 )
 from fxad.core.primitive import Primitive
-from fxad.core.source import error
 from fxad.core.staging import hoist, stage
 from fxad.core.trace import EvalTrace, current_trace, is_linear, within
-from fxad.errors import NonDifferentiableError
 from fxad.ops.base import add_any, moveaxis, to_front
 from fxad.transforms.jvp import jvp_flat, zeros_for
 from fxad.transforms.nodes import backward
@@ -331,7 +329,7 @@ def _scan_transpose(
     consts, carry, xs = loop.parts(args)
     consts_lin, carry_lin, xs_lin = loop.parts(linear)
     for x in carry:
-        _check_zero(x)
+        check_zero(x)
     scanned = [*(x for x in xs if not is_linear(x)), *present(cts[loop.num_carry :])]
     sums = [a.strong() for a in selected(loop.parts(jaxpr.in_avals)[0], consts_lin)]
     carried = [a.strong() for a in jaxpr.out_avals[: loop.num_carry]]
@@ -355,18 +353,6 @@ def _scan_transpose(
         outs[product.position] = summed(product, outs[product.position], *factors)
     carry_cts = [ct if lin else None for ct, lin in zip(outs[n:m], carry_lin, strict=True)]
     return [*spread(outs[:n], consts_lin), *carry_cts, *spread(outs[m:end], xs_lin)]
-
-
-def _check_zero(start: Any) -> None:
-    """Refuses a carry that a linear loop begins with: it would make the loop affine."""
-    if isinstance(start, np.ndarray | np.generic) and np.any(start):
-        raise error(
-            NonDifferentiableError,
-            "transpose",
-            "got a loop whose carry begins with a value other than zero that does not depend on "
-            "the tangents, wanted a linear function",
-            "A linear function maps zero to zero: begin with zeros.",
-        )
 
 
 # The primitive -----------------------------------------------------------------------------------

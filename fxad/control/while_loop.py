@@ -13,6 +13,7 @@ from fxad.control.body import (
     Body,
     all_concrete,
     flat_call,
+    gives_way,
     joined_carry,
     like_avals,
     owned,
@@ -143,7 +144,7 @@ class _While:
             outs, structure = self.step(*carry)
             after = [aval_of(y) for y in outs]
             wanted = joined_carry("while_loop", self.structure, avals, structure, after)
-            if steps == 0 and wanted != avals:
+            if steps == 0 and gives_way(avals, wanted):
                 # A number that gave way: the first step as all the others are.
                 carry, avals = like_avals(carry, wanted, leaves), wanted
                 continue

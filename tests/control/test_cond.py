@@ -1,0 +1,255 @@
+"""``cond`` and ``switch``: one branch runs, both have one type."""
+
+import numpy as np
+import pytest
+
+import fxad
+import fxad.numpy as fnp
+from fxad import config, lax
+from fxad.control.cond import _linearized
+from fxad.errors import ArgumentTypeError, ArgumentValueError, StructureError
+from fxad.test_util import check_grads
+
+
+def up(x):
+    return np.sin(x) * x
+
+
+def down(x):
+    return x**3
+
+
+def branched(x):
+    return lax.cond(np.sum(x) > 0, up, down, x)
+
+
+def recording(seen, name, fun):
+    def branch(x):
+        seen.append((name, x))
+        return fun(x)
+
+    return branch
+
+
+def test_where_the_condition_is_known_the_branch_runs_as_python():
+    seen = []
+    x = np.array([1.0, 2.0])
+    lax.cond(True, recording(seen, "up", up), recording(seen, "down", down), x)
+    assert seen[0][0] == "up" and seen[0][1] is x
+    # The other one is traced, for its type alone, and that once.
+    assert [name for name, _ in seen] == ["up", "down"]
+    assert not isinstance(seen[1][1], np.ndarray)
+
+
+def test_python_runs_under_derivatives_too():
+    def absolute(x):
+        return lax.cond(x > 0, lambda x: x if x > 0 else None, lambda x: -x, x)
+
+    assert fxad.grad(absolute)(-2.0) == -1.0
+    assert fxad.jvp(absolute, (3.0,), (1.0,)) == (3.0, 1.0)
+
+
+def test_with_jit_disabled_the_other_branch_is_not_looked_at():
+    seen = []
+    with config.override(disable_jit=True):
+        out = fxad.jit(
+            lambda x: lax.cond(x < 0, recording(seen, "up", up), recording(seen, "down", down), x)
+        )(2.0)
+    assert out == 8.0 and seen == [("down", 2.0)]
+
+
+def test_only_the_chosen_branch_is_computed():
+    seen = []
+
+    def told(name):
+        def branch(x):
+            fxad.debug.callback(lambda: seen.append(name))
+            return x * 2
+
+        return branch
+
+    f = fxad.jit(lambda p, x: lax.cond(p, told("true"), told("false"), x))
+    f(True, 1.0), f(False, 1.0), f(False, 1.0)
+    assert seen == ["true", "false", "false"]
+
+
+@pytest.mark.parametrize("which", [True, False, 1, 0, 2.5, np.bool_(True), np.int32(0)])
+def test_conditions_may_be_numbers(which):
+    expected = 1.0 if which else 2.0
+    assert lax.cond(which, lambda: 1.0, lambda: 2.0) == expected
+    assert fxad.jit(lambda p: lax.cond(p, lambda: 1.0, lambda: 2.0))(which) == expected
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, fxad.jit, fxad.checkpoint], ids=str)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_derivatives(transform, sign):
+    x = sign * np.array([0.3, 0.8, 1.1])
+    check_grads(transform(branched), (x,), order=2)
+    f = up if sign > 0 else down
+    hessian = fxad.hessian(lambda x: np.sum(f(x)))(x)
+    got = fxad.hessian(transform(lambda x: np.sum(branched(x))))(x)
+    np.testing.assert_allclose(got, hessian, rtol=1e-12)
+
+
+def test_values_of_closures_are_differentiated():
+    @fxad.jit
+    @fxad.grad
+    def slope(w, p, x):
+        return lax.cond(p, lambda x: w * x, lambda x: w**2 + x, x)
+
+    assert slope(3.0, True, 5.0) == 5.0
+    assert slope(3.0, False, 5.0) == 6.0
+
+
+def test_a_condition_that_differs_between_examples_selects():
+    xs = np.array([[0.5, 1.0], [-0.5, -1.0], [2.0, 0.5]])
+    expected = np.stack([branched(x) for x in xs])
+    np.testing.assert_allclose(fxad.vmap(branched)(xs), expected)
+    np.testing.assert_allclose(fxad.jit(fxad.vmap(branched))(xs), expected)
+    check_grads(fxad.vmap(branched), (xs,), order=2)
+    per_example = fxad.vmap(fxad.grad(lambda x: np.sum(branched(x))))(xs)
+    loop = np.stack([fxad.grad(lambda x: np.sum(branched(x)))(x) for x in xs])
+    np.testing.assert_allclose(per_example, loop)
+
+
+def test_a_condition_that_all_examples_share_stays_a_branch():
+    f = fxad.vmap(lambda p, x: lax.cond(p, up, down, x), in_axes=(None, 0))
+    jaxpr = str(fxad.make_jaxpr(f)(True, np.ones(3)))
+    assert "cond[" in jaxpr and "select_n" not in jaxpr
+    jaxpr = str(fxad.make_jaxpr(fxad.vmap(branched))(np.ones((2, 3))))
+    assert "cond[" not in jaxpr and "select_n" in jaxpr
+
+
+def test_branches_share_the_places_of_their_residuals():
+    closed = fxad.make_jaxpr(lambda p, x: lax.cond(p, np.sin, np.cos, x))(True, np.ones(3))
+    (eqn,) = (e for e in closed.eqns if e.primitive.name == "cond")
+    branches = eqn.params["branches"]
+    (forward, _), _, _ = _linearized(branches[0], branches[1:], (True,))
+    assert len(forward[0].out_avals) == 2
+
+
+def test_numbers_give_way_to_the_dtype_of_the_other_branch():
+    x = np.float32(2.0)
+    for p in (True, False):
+        assert lax.cond(p, lambda: 1.0, lambda: x).dtype == np.float32
+        assert fxad.jit(lambda p: lax.cond(p, lambda: 1.0, lambda: x))(p).dtype == np.float32
+
+
+def test_switch_takes_the_nearest_branch():
+    branches = [lambda x: x, lambda x: x + 10, lambda x: x + 20]
+    wanted = {-5: 1.0, 0: 1.0, 1: 11.0, 2: 21.0, 7: 21.0}
+    f = fxad.jit(lambda i, x: lax.switch(i, branches, x))
+    for index, out in wanted.items():
+        assert lax.switch(index, branches, 1.0) == out
+        assert f(index, 1.0) == out
+    got = fxad.vmap(lambda i: lax.switch(i, branches, 1.0))(np.array(list(wanted)))
+    assert got.tolist() == list(wanted.values())
+    assert lax.switch(3, [lambda: 4.0]) == 4.0
+
+
+def test_operand_by_name():
+    assert lax.cond(True, up, down, operand=0.0) == 0.0
+    assert lax.switch(1, [up, down], operand=2.0) == 8.0
+    with pytest.raises(ArgumentTypeError, match="1 operands by position and operand= as well"):
+        lax.cond(True, up, down, 1.0, operand=2.0)
+
+
+def test_outputs_are_the_users_own():
+    x = np.ones(3)
+    out = lax.cond(True, lambda x: x, lambda x: x, x)
+    out[:] = 5
+    assert x.tolist() == [1, 1, 1]
+    a, b = lax.cond(True, lambda x: (x, x), lambda x: (x, x), x)
+    a[:] = 5
+    assert b.tolist() == [1, 1, 1]
+
+
+def test_nested_branches_in_a_trained_step():
+    @fxad.jit
+    def f(x):
+        return lax.cond(x > 1, lambda: lax.cond(x > 2, lambda: x * x, lambda: x), lambda: -x)
+
+    assert [float(fxad.grad(f)(v)) for v in (0.5, 1.5, 3.0)] == [-1.0, 1.0, 6.0]
+
+
+both = pytest.mark.parametrize("staged", [False, True], ids=["eager", "jit"])
+
+
+def call(staged, f, *args):
+    return (fxad.jit(f) if staged else f)(*args)
+
+
+@both
+@pytest.mark.parametrize(
+    ("pred", "problem"),
+    [
+        (np.ones(3), r"got pred float64\[3\], wanted a truth value of shape \(\)"),
+        (1j, r"got pred complex128\[\], wanted a truth value"),
+    ],
+)
+def test_conditions_that_are_none(staged, pred, problem):
+    with pytest.raises(ArgumentTypeError, match=problem):
+        call(staged, lambda p: lax.cond(p, up, down, 1.0), pred)
+
+
+def test_conditions_that_are_no_values():
+    with pytest.raises(ArgumentTypeError, match="got pred str 'yes', wanted a truth value"):
+        lax.cond("yes", up, down, 1.0)
+    with pytest.raises(ArgumentTypeError, match="got index float64"):
+        lax.switch(1.0, [up, down], 1.0)
+    with pytest.raises(ArgumentValueError, match="got no branches"):
+        lax.switch(0, [])
+    with pytest.raises(ArgumentTypeError, match="wanted two functions"):
+        lax.cond(True, 1.0, up, 2.0)
+
+
+@both
+@pytest.mark.parametrize(
+    ("other", "problem"),
+    [
+        (lambda x: (x, x), "true_fun and false_fun: at output: expected a leaf, got tuple of 2"),
+        (lambda x: None, "true_fun and false_fun: at output: expected a leaf, got None"),
+        (lambda x: x[:2], r"output is float64\[3\] in true_fun and float64\[2\] in false_fun"),
+        (lambda x: x.astype(np.int32), r"float64\[3\] in true_fun and int32\[3\] in false_fun"),
+        (lambda x: x.astype(np.float32), r"float64\[3\] in true_fun and float32\[3\] in false_fun"),
+    ],
+)
+def test_branches_of_different_types(staged, other, problem):
+    with pytest.raises(StructureError, match=problem) as caught:
+        call(staged, lambda p, x: lax.cond(p, lambda x: x, other, x), True, np.ones(3))
+    assert "test_cond.py" in str(caught.value)
+    assert lax.cond(True, up, down, 0.0) == 0.0
+
+
+@both
+def test_the_leaf_that_differs_is_named(staged):
+    problem = r"output\['b'\]\[0\] is float64\[\] in true_fun and int64\[\] in false_fun"
+    with pytest.raises(StructureError, match=problem):
+        call(
+            staged,
+            lambda p: lax.cond(
+                p, lambda: {"a": 1.0, "b": [fnp.sin(2.0)]}, lambda: {"a": 1.0, "b": [np.int64(2)]}
+            ),
+            True,
+        )
+
+
+def test_against_jax():
+    jax = pytest.importorskip("jax")
+    x = np.array([0.3, -0.8, 1.1])
+
+    def make(lax, xp):
+        def f(x, i):
+            return lax.switch(
+                i, [lambda x: xp.sum(xp.sin(x)), lambda x: xp.prod(x), lambda x: xp.max(x)], x
+            )
+
+        return f
+
+    ours, theirs = make(lax, fnp), make(jax.lax, jax.numpy)
+    for i in range(3):
+        for way in ("grad", "hessian"):
+            got = getattr(fxad, way)(ours)(x, i)
+            np.testing.assert_allclose(got, getattr(jax, way)(theirs)(x, i), rtol=1e-6, atol=1e-6)
+            jitted = fxad.jit(getattr(fxad, way)(ours))(x, i)
+            np.testing.assert_allclose(jitted, got, rtol=1e-12)
