@@ -28,7 +28,7 @@ from fxad.core.jaxpr import (
 from fxad.core.primitive import Primitive
 from fxad.core.staging import hoist, stage
 from fxad.core.trace import EvalTrace, current_trace, is_linear, within
-from fxad.ops.base import add_any, moveaxis, to_front
+from fxad.ops.base import add_any, convert, dtype_of, moveaxis, to_front
 from fxad.transforms.jvp import jvp_flat, zeros_for
 from fxad.transforms.nodes import backward
 from fxad.transforms.staged import linearize_jaxpr
@@ -200,6 +200,7 @@ def linearized_body(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> Lineariz
     place = {atom: i for i, atom in enumerate([*fixed, *scanned, *stacked])}
     where = [place[atom] for atom in outvars[count:]]
     tangent_avals = linear.in_avals[len(where) :]
+    narrow = min((a.dtype for a in tangent_avals), key=lambda d: d.itemsize, default=None)
     split_at = sum(consts_nz), sum(consts_nz) + sum(carry_nz)
     n_fixed, n_scanned = len(fixed), len(scanned) + len(stacked)
 
@@ -207,16 +208,23 @@ def linearized_body(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> Lineariz
         start = n_fixed + split_at[1]
         residuals = [*args[:n_fixed], *args[start : start + n_scanned]]
         tangents = [*args[n_fixed:start], *args[start + n_scanned :]]
+        # A weak number that was stacked is one no longer; it gives way as it would have done.
+        residuals = [
+            convert(r, narrow) if atom.aval.weak_type and atom not in weak else r
+            for r, atom in zip(residuals, place, strict=True)
+        ]
         pushed = spread(linear(*(residuals[i] for i in where), *tangents), out_nz)
+        pushed = as_typed(pushed, closed.out_avals)
         carried = instantiated(
             pushed[: loop.num_carry], carry_nz, closed.out_avals[: loop.num_carry], args
         )
         return [*carried, *present(pushed[loop.num_carry :])]
 
+    weak = set(fixed)
     avals = [
         *(atom.aval for atom in fixed),
         *tangent_avals[: split_at[1]],
-        *(atom.aval for atom in (*scanned, *stacked)),
+        *(atom.aval.strong() for atom in (*scanned, *stacked)),
         *tangent_avals[split_at[1] :],
     ]
     jaxpr = forward.jaxpr
@@ -230,6 +238,31 @@ def linearized_body(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> Lineariz
         carry_nz,
         tuple(out_nz[loop.num_carry :]),
     )
+
+
+def as_typed(values: Sequence[Any], avals: Sequence[ShapedArray]) -> list[Any]:
+    """Values in the dtypes that they are to have; None stays."""
+    return [
+        x if x is None or dtype_of(x) == a.dtype else convert(x, a.dtype)
+        for x, a in zip(values, avals, strict=True)
+    ]
+
+
+def batched_body(
+    closed: ClosedJaxpr, axis: Any, dims: Sequence[int | None], forced: Sequence[bool]
+) -> tuple[ClosedJaxpr, list[int | None]]:
+    """As ``batch_jaxpr``, with outputs of the dtypes of one example's.
+
+    A weak number that is batched is one no longer, and would make others wider.
+    """
+    batched, out_dims = batch_jaxpr(closed, axis, dims, forced)
+    pairs = zip(batched.out_avals, closed.out_avals, strict=True)
+    if any(a.dtype != b.dtype for a, b in pairs):
+        staged = stage(
+            lambda *args: as_typed(batched(*args), closed.out_avals), batched.in_avals, "vmap"
+        )
+        return staged, out_dims
+    return batched, out_dims
 
 
 def _classified(
@@ -413,7 +446,7 @@ def _batched(
     def grow(flags: Flags) -> list[bool]:
         inner = [*consts, *(0 if flag else None for flag in flags), *xs]
         forced = [*flags, *(False for _ in closed.out_avals[loop.num_carry :])]
-        found.append(batch_jaxpr(closed, axis, inner, forced))
+        found.append(batched_body(closed, axis, inner, forced))
         return [d is not None for d in found[-1][1][: loop.num_carry]]
 
     flags = stable_flags([d is not None for d in carry], grow)

@@ -7,7 +7,14 @@ from typing import Any, NamedTuple
 
 from fxad.control.call import per_jaxpr
 from fxad.control.effects import refuse_io_of_all_examples
-from fxad.control.loop import instantiated, jvp_body, selected, stable_flags, stacked_aval
+from fxad.control.loop import (
+    batched_body,
+    instantiated,
+    jvp_body,
+    selected,
+    stable_flags,
+    stacked_aval,
+)
 from fxad.control.trajectory import Flags, Repeat
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, Var, dce_jaxpr
@@ -164,7 +171,7 @@ def _batched(
             if found["cond"][1][0] is not None:
                 moved = [0] * len(carry)
         forced = [*(d is not None for d in moved), *ys_forced]
-        found["body"] = batch_jaxpr(body, axis, [*consts, *moved, *xs], forced)
+        found["body"] = batched_body(body, axis, [*consts, *moved, *xs], forced)
         return [d is not None for d in found["body"][1][: repeat.num_carry]]
 
     flags = stable_flags([d is not None for d in carry], grow)

@@ -11,6 +11,7 @@ and Walther, New algorithms for optimal online checkpointing, SIAM Journal on Sc
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -99,7 +100,7 @@ class Trajectory(NamedTuple):
       fixed: residuals that all steps share.
       columns: for each of the other residuals a list over the steps; None under checkpointing.
       states: the carry before some of the steps, by their number, under checkpointing.
-      free: how many states, or residuals of steps, may be held beside those.
+      free: how many states, or residuals of steps, may be held.
     """
 
     repeat: Repeat
@@ -303,8 +304,10 @@ class _States:
         return _slots(self.scheme, step)
 
     def free(self, steps: int) -> int:
-        """How many states or residuals may be held beside, going back."""
-        return self.stride if self.scheme == "sqrt" else _slots(self.scheme, steps)
+        """How many states or residuals may be held going back: beside these under ``"sqrt"``."""
+        if self.scheme == "sqrt":
+            return self.stride
+        return (2 if self.scheme == "log" else 1) * _slots(self.scheme, steps)
 
 
 def _slots(scheme: Any, steps: int) -> int:
@@ -383,8 +386,8 @@ def _backwards(runner: Runner, parts: Reverse, trajectory: Trajectory) -> Iterat
     stop, held = trajectory.steps, len(trajectory.states)
     for start, carry in reversed(trajectory.states):
         held -= 1
-        free = trajectory.free if runner.repeat.checkpoint == "sqrt" else trajectory.free - held
-        yield from _treeverse(runner, parts, carry, start, stop, max(free, 1))
+        free = trajectory.free if runner.repeat.checkpoint == "sqrt" else trajectory.free - held - 1
+        yield from _treeverse(runner, parts, carry, start, stop, free)
         stop = start
 
 
@@ -392,25 +395,39 @@ def _treeverse(
     runner: Runner, parts: Reverse, carry: list[Any], start: int, stop: int, free: int
 ) -> Iterator[Segment]:
     """The same for the steps from one state on, with room for ``free`` states or residuals."""
-    if stop - start <= free:
-        yield start, stop, runner.save(parts, carry, start, stop)
-        return
-    middle = start + _first_part(stop - start, free)
-    later = runner.advance(carry, start, middle)
-    yield from _treeverse(runner, parts, later, middle, stop, max(free - 1, 1))
-    yield from _treeverse(runner, parts, carry, start, middle, free)
+    while stop - start > max(free, 1):
+        if free == 0:
+            middle = stop - 1
+            later = runner.advance(carry, start, middle)
+            yield middle, stop, runner.save(parts, later, middle, stop)
+        else:
+            middle = start + first_part(stop - start, free)
+            later = runner.advance(carry, start, middle)
+            yield from _treeverse(runner, parts, later, middle, stop, free - 1)
+        stop = middle
+    yield start, stop, runner.save(parts, carry, start, stop)
 
 
-def _first_part(steps: int, free: int) -> int:
-    """Where to put the next state, so that no step is run more often than it must be.
+@functools.cache
+def _reach(states: int, runs: int) -> int:
+    """How many steps can be reversed with so many free states, each of them advanced so often."""
+    if runs == 0 or states == 0:
+        return max(states, runs + 1 if states == 0 else 1)
+    return _reach(states, runs - 1) + _reach(states - 1, runs)
 
-    With ``s`` states and ``t`` runs of each step at most ``binomial(s + t, s)`` steps can be
-    reversed; the part before the state gets one run less.
+
+def first_part(steps: int, free: int) -> int:
+    """Where to put the next state, so that few steps are run more often than they must be.
+
+    The part before it gets one run less for each step, the part after it one state less; between
+    the places where both reach, the one that leaves the latter one run less as well is the best.
     """
     runs = 1
-    while math.comb(free + runs, free) < steps:
+    while _reach(free, runs) < steps:
         runs += 1
-    return min(max(math.comb(free + runs - 1, free), 1), steps - 1)
+    lowest = max(steps - _reach(free - 1, runs), 1)
+    highest = min(_reach(free, runs - 1), steps - 1)
+    return min(max(steps - _reach(free - 1, runs - 1), lowest), highest)
 
 
 def push(
