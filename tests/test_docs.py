@@ -66,9 +66,10 @@ def test_docstring_examples_run(example, request):
     assert not failed, "".join(report)
 
 
-def test_readme_snippets_run(tmp_path, monkeypatch):
+@pytest.mark.parametrize("document", ["README.md", "examples/LOOPS.md"])
+def test_snippets_of_documents_run(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run_python(ROOT / "README.md")
+    run_python(ROOT / document)
 
 
 def test_ci_runs_the_test_command_of_readme():
