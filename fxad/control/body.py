@@ -125,15 +125,17 @@ def as_aval(x: Any, aval: ShapedArray, others: Sequence[Any] = ()) -> Any:
 def joined_carry(
     operation: str,
     structure: Any,
-    before: Sequence[ShapedArray],
+    before: list[ShapedArray],
     out_structure: Any,
     after: Sequence[ShapedArray],
 ) -> list[ShapedArray]:
-    """The types of a carry that goes in and comes out of a loop's body.
+    """The types of a carry that goes in and comes out of a loop's body; ``before`` if it stays so.
 
     Raises:
       StructureError: they differ; the message names the leaf and both types.
     """
+    if structure == out_structure and before == after:
+        return before
     if structure != out_structure:
         raise error(
             StructureError,

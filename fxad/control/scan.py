@@ -30,7 +30,13 @@ from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import error
 from fxad.core.staging import stage
 from fxad.core.tracebacks import public
-from fxad.errors import ArgumentTypeError, ArgumentValueError, ConcretizationTypeError, ShapeError
+from fxad.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    ConcretizationTypeError,
+    ShapeError,
+    StructureError,
+)
 from fxad.ops.base import dtype_of, reshape, shape_of
 from fxad.ops.indexing import getitem
 from fxad.ops.shape import concatenate, stack
@@ -199,12 +205,12 @@ class Steps:
         return [*carried, *ys], (carry_structure, ys_structure)
 
     def check(
-        self, structures: Any, before: Sequence[ShapedArray], after: Sequence[ShapedArray]
+        self, structures: Any, before: list[ShapedArray], after: Sequence[ShapedArray]
     ) -> list[ShapedArray]:
         """The types of the carry, given those that go in and those that come out."""
         count = structures[0].num_leaves
         return joined_carry(
-            "scan", self.init_structure, before, structures[0], after[:count]
+            "scan", self.init_structure, before, structures[0], list(after[:count])
         )
 
     # As Python --------------------------------------------------------------------------------
@@ -222,6 +228,7 @@ class Steps:
             )
         carry = [_own_copy(c) for c in carry]
         rows: list[list[Any]] = []
+        ys_structure: Any = None
         avals = [aval_of(c) for c in carry]
         for turn, i in enumerate(indices):
             outs, structures = self.step(*carry, *(_slice(x, i) for x in xs))
@@ -231,13 +238,23 @@ class Steps:
                 carry, avals = like_avals(carry, wanted, inputs), wanted
                 outs, structures = self.step(*carry, *(_slice(x, i) for x in xs))
                 wanted = self.check(structures, avals, [aval_of(y) for y in outs])
-            carry, avals = like_avals(outs[: self.count], wanted), wanted
+            carry = outs[: self.count]
+            if wanted is not avals:
+                carry, avals = like_avals(carry, wanted), wanted
             rows.append([_own_copy(y) for y in outs[self.count :]])
+            if turn and structures[1] != ys_structure:
+                raise error(
+                    StructureError,
+                    "scan",
+                    f"got a body whose output changes its structure at step {turn}: "
+                    f"{tree.mismatch(ys_structure, structures[1], name='y')}",
+                )
+            ys_structure = structures[1]
         if self.reverse:
             rows.reverse()
         ys = [stack(column, 0) for column in zip(*rows, strict=True)]
         outs = owned([*carry, *ys], inputs)
-        return self.output(outs, structures[1])
+        return self.output(outs, ys_structure)
 
     # As a program -----------------------------------------------------------------------------
 

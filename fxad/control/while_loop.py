@@ -148,7 +148,9 @@ class _While:
                 # A number that gave way: the first step as all the others are.
                 carry, avals = like_avals(carry, wanted, leaves), wanted
                 continue
-            carry, avals, steps = like_avals(outs, wanted), wanted, steps + 1
+            carry, steps = outs, steps + 1
+            if wanted is not avals:
+                carry, avals = like_avals(carry, wanted), wanted
         return tree.unflatten(self.structure, owned(carry, leaves))
 
     def bind(self, leaves: list[Any]) -> Any:

@@ -290,6 +290,15 @@ def test_bodies_that_return_no_pair(staged, step, returned):
         call(staged, lambda h: lax.scan(step, h, XS), START)
 
 
+def test_outputs_that_change_from_step_to_step():
+    """Which only Python's own control flow can do."""
+    problem = r"changes its structure at step 2: at y: expected a leaf, got tuple of 2"
+    with pytest.raises(StructureError, match=problem):
+        lax.scan(lambda c, x: (c + 1, (x, x) if c > 1 else x), 0, XS)
+    with pytest.raises(ShapeError, match=r"\[stack\] got"):
+        lax.scan(lambda c, x: (c + 1, x[:2] if c > 1 else x), 0, XS)
+
+
 def test_lengths():
     def step(c, x):
         return c, x
