@@ -163,6 +163,16 @@ def joined_carry(
     return found
 
 
+def as_own(values: Sequence[Any]) -> list[Any]:
+    """Values as a body gets them first: arrays of its own, which it may write to."""
+    return with_truths([x.copy() if type(x) is np.ndarray else x for x in values])
+
+
+def with_truths(values: list[Any]) -> list[Any]:
+    """Values with NumPy's truth values for Python's, of which ``~x`` is a number."""
+    return [np.bool_(x) if type(x) is bool else x for x in values]
+
+
 def gives_way(before: Sequence[ShapedArray], wanted: Sequence[ShapedArray]) -> bool:
     """Whether a number among some values takes another dtype to have these types."""
     return any(a.dtype != b.dtype for a, b in zip(before, wanted, strict=True))

@@ -13,6 +13,7 @@ import fxad.tree as tree
 from fxad.control.body import (
     Body,
     all_concrete,
+    as_own,
     gives_way,
     joined_carry,
     key_path,
@@ -20,6 +21,7 @@ from fxad.control.body import (
     owned,
     runs_as_python,
     stage_body,
+    with_truths,
 )
 from fxad.control.call import per_jaxpr
 from fxad.control.loop import Loop, bind_loop
@@ -226,7 +228,7 @@ class Steps:
                 "got a loop of no steps with jit disabled, wanted at least one step: "
                 "what a step would give is not known without tracing it",
             )
-        carry = [_own_copy(c) for c in carry]
+        carry = as_own(carry)
         rows: list[list[Any]] = []
         ys_structure: Any = None
         avals = [aval_of(c) for c in carry]
@@ -238,10 +240,10 @@ class Steps:
                 carry, avals = like_avals(carry, wanted, inputs), wanted
                 outs, structures = self.step(*carry, *(_slice(x, i) for x in xs))
                 wanted = self.check(structures, avals, [aval_of(y) for y in outs])
-            carry = outs[: self.count]
+            carry = with_truths(outs[: self.count])
             if wanted is not avals:
                 carry, avals = like_avals(carry, wanted), wanted
-            rows.append([_own_copy(y) for y in outs[self.count :]])
+            rows.append(as_own(outs[self.count :]))
             if turn and structures[1] != ys_structure:
                 raise error(
                     StructureError,
@@ -335,11 +337,6 @@ def _kind(x: Any) -> str:
 def _slice(x: Any, i: int) -> Any:
     """A slice as the body gets it: its own array, so that it may write to it."""
     return getitem(x, i) if type(x) is not np.ndarray else x[i].copy() if x.ndim > 1 else x[i]
-
-
-def _own_copy(x: Any) -> Any:
-    """An array that no later step writes to."""
-    return x.copy() if type(x) is np.ndarray else x
 
 
 @per_jaxpr

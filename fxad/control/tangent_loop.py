@@ -20,8 +20,9 @@ from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, Var, dce_jaxpr
 from fxad.core.staging import stage
 from fxad.ops.base import moveaxis, reshape, shape_of, to_front
-from fxad.ops.elementwise import select
-from fxad.ops.reduction import reduce_or_p
+from fxad.ops.elementwise import select, stop_gradient_p
+from fxad.ops.indexing import getitem
+from fxad.ops.reduction import argmax, reduce_or_p
 from fxad.transforms.vmap import batch_jaxpr
 
 # Which operands, and the loop of pairs -----------------------------------------------------------
@@ -179,13 +180,16 @@ def _batched(
     differ = "cond" in found and found["cond"][1][0] is not None
     changes: dict[str, Any] = {"body_jaxpr": new_body}
     if differ:
-        changes = _freezing(repeat, found["cond"][0], new_body)
+        flags_of_body = [*(d is not None for d in consts), *(True for _ in carry)]
+        changes = _freezing(repeat, found["cond"][0], new_body, flags_of_body)
     elif "cond" in found:
         changes["cond_jaxpr"] = found["cond"][0]
     return repeat._replace(**changes), flags, out_dims[repeat.num_carry :], differ
 
 
-def _freezing(repeat: Repeat, test: ClosedJaxpr, body: ClosedJaxpr) -> dict[str, Any]:
+def _freezing(
+    repeat: Repeat, test: ClosedJaxpr, body: ClosedJaxpr, batched: Sequence[bool]
+) -> dict[str, Any]:
     """A loop that goes on while any example does, and keeps those that are done."""
     n = repeat.cond_nconsts
     refuse_io_of_all_examples("while_loop", (test, body))
@@ -197,11 +201,8 @@ def _freezing(repeat: Repeat, test: ClosedJaxpr, body: ClosedJaxpr) -> dict[str,
     def step(*args: Any) -> list[Any]:
         carry = args[n + repeat.body_nconsts :]
         going = again(*args[:n], *carry)[0]
-        after = body(*args[n:])
-        return [
-            select(reshape(going, (*shape_of(going), *(1,) * (len(shape_of(old)) - 1))), new, old)
-            for new, old in zip(after, carry, strict=True)
-        ]
+        after = body(*_of_examples_that_go_on(going, args[n:], batched))
+        return [_where(going, new, old) for new, old in zip(after, carry, strict=True)]
 
     avals = [*test.in_avals[:n], *body.in_avals]
     return {
@@ -209,6 +210,28 @@ def _freezing(repeat: Repeat, test: ClosedJaxpr, body: ClosedJaxpr) -> dict[str,
         "body_jaxpr": stage(step, avals, "vmap"),
         "body_nconsts": n + repeat.body_nconsts,
     }
+
+
+def _where(going: Any, new: Any, old: Any) -> Any:
+    """For each example one value or the other."""
+    return select(reshape(going, (*shape_of(going), *(1,) * (len(shape_of(new)) - 1))), new, old)
+
+
+def _of_examples_that_go_on(
+    going: Any, operands: Sequence[Any], batched: Sequence[bool]
+) -> list[Any]:
+    """The operands with those of an example that goes on in the place of those that are done.
+
+    What the body makes of these is dropped. But it may have no value where an example is done, nor
+    a derivative, and a cotangent of zero times that would be none either.
+    """
+    if not shape_of(going)[0]:
+        return list(operands)
+    first = argmax(going, axis=0)
+    return [
+        _where(going, x, stop_gradient_p.bind(getitem(x, first))) if flag else x
+        for x, flag in zip(operands, batched, strict=True)
+    ]
 
 
 class Batch:

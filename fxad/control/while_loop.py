@@ -6,12 +6,11 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
-
 import fxad.tree as tree
 from fxad.control.body import (
     Body,
     all_concrete,
+    as_own,
     flat_call,
     gives_way,
     joined_carry,
@@ -19,6 +18,7 @@ from fxad.control.body import (
     owned,
     runs_as_python,
     stage_body,
+    with_truths,
 )
 from fxad.control.repeat import bind_repeat
 from fxad.control.scan import scan
@@ -136,7 +136,7 @@ class _While:
 
     def run(self, leaves: list[Any]) -> Any:
         """Runs the user's functions step by step."""
-        carry = [x.copy() if type(x) is np.ndarray else x for x in leaves]
+        carry = as_own(leaves)
         avals, steps = [aval_of(c) for c in carry], 0
         while self.goes_on(carry):
             if steps == self.max_steps:
@@ -148,7 +148,7 @@ class _While:
                 # A number that gave way: the first step as all the others are.
                 carry, avals = like_avals(carry, wanted, leaves), wanted
                 continue
-            carry, steps = outs, steps + 1
+            carry, steps = with_truths(outs), steps + 1
             if wanted is not avals:
                 carry, avals = like_avals(carry, wanted), wanted
         return tree.unflatten(self.structure, owned(carry, leaves))

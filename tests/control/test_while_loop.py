@@ -115,6 +115,34 @@ def test_examples_that_are_done_stay_as_they_are():
     assert_close(per_example, np.stack(loop))
 
 
+def test_what_a_body_makes_of_examples_that_are_done_harms_nobody():
+    """Where these have no logarithm the others have gradients, and nobody is warned."""
+
+    def f(x, a):
+        def step(c):
+            x, total = c
+            return x - 1, total + np.log(x * a) * np.sqrt(x)
+
+        return lax.while_loop(lambda c: c[0] > 0, step, (x, 0.0))[1]
+
+    xs, scales = np.array([2.5, 0.0, 4.0, -1.0]), np.array([1.0, 2.0, 3.0, -4.0])
+    with np.errstate(all="raise"):
+        for way in (lambda f: f, fxad.grad, lambda f: fxad.jit(fxad.grad(f, 1))):
+            wanted = [way(f)(x, a) for x, a in zip(xs, scales, strict=True)]
+            np.testing.assert_allclose(fxad.vmap(way(f))(xs, scales), wanted, rtol=1e-12)
+        total = fxad.grad(lambda x, a: np.sum(fxad.vmap(f, (0, None))(x, a)), (0, 1))(xs, 2.0)
+    wanted = [fxad.grad(f, (0, 1))(x, 2.0) for x in xs]
+    np.testing.assert_allclose(total[0], [w[0] for w in wanted], rtol=1e-12)
+    np.testing.assert_allclose(total[1], sum(w[1] for w in wanted), rtol=1e-12)
+
+
+def test_truth_values_are_numpys():
+    def f():
+        return lax.while_loop(lambda c: ~c[1], lambda c: (c[0] + 1, c[0] > 3), (0, False))
+
+    assert f() == fxad.jit(f)() == (5, True)
+
+
 def test_a_row_of_a_batched_pullback():
     counts, starts = np.array([3, 1]), np.stack([START, -START])
     _, pulls = fxad.vmap(lambda n, h: fxad.vjp(lambda h: repeated(WEIGHTS, h, n), h))(
