@@ -24,11 +24,13 @@ from fxad.backends import (
 )
 from fxad.compiler.abstract import ShapeDtypeStruct, eval_shape, make_jaxpr
 from fxad.compiler.jit import clear_caches, jit
+from fxad.control import policies as checkpoint_policies
 from fxad.control.callback import io_callback, pure_callback
 from fxad.control.checkpoint import checkpoint, remat
 from fxad.control.closure import closure_convert
 from fxad.control.custom_jvp import custom_jvp
 from fxad.control.custom_vjp import custom_vjp
+from fxad.control.policies import checkpoint_name
 from fxad.core.aval import Array
 from fxad.core.source import named_scope
 from fxad.lax.conversion import stop_gradient
@@ -55,6 +57,8 @@ __all__ = [
     "check_tracer_leaks",
     "checking_leaks",
     "checkpoint",
+    "checkpoint_name",
+    "checkpoint_policies",
     "clear_caches",
     "closure_convert",
     "config",

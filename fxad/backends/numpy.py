@@ -105,6 +105,8 @@ vars(xp).update(
     zeta=special.zeta,
     logistic=special.logistic,
     scatter=scatter,
+    offload=lambda x: x,
+    fetch=lambda x: x,
     cummax=lambda x, axis: np.maximum.accumulate(x, axis=axis),
     cummin=lambda x, axis: np.minimum.accumulate(x, axis=axis),
     cumlogsumexp=lambda x, axis: np.logaddexp.accumulate(x, axis=axis),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import fxad.config as config
+from fxad.control.policies import name_p
 from fxad.core.aval import PYTHON_SCALARS
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, check_jaxpr, dce_jaxpr
 from fxad.core.primitive import Primitive
@@ -36,7 +37,10 @@ class _Builder:
 
 
 def inline(jaxpr: Jaxpr) -> Jaxpr:
-    """Puts the equations of called jaxprs in the place of the calls; ``checkpoint`` stays."""
+    """Puts the equations of called jaxprs in the place of the calls; ``checkpoint`` stays.
+
+    Unless its ``prevent_cse`` is off: what it computes again is then found to be there already.
+    """
     builder = _Builder()
     _inline_into(builder, jaxpr.eqns)
     return builder.finish(jaxpr)
@@ -45,7 +49,7 @@ def inline(jaxpr: Jaxpr) -> Jaxpr:
 def _inline_into(builder: _Builder, eqns: Sequence[Eqn]) -> None:
     for eqn in eqns:
         invars = [builder.read(v) for v in eqn.invars]
-        if eqn.primitive.inlines is None:
+        if eqn.primitive.inlines is None or eqn.params.get("prevent_cse"):
             builder.eqns.append(eqn.replace(invars))
             continue
         scope = eqn.source.scope if eqn.source else ""
@@ -165,6 +169,7 @@ SIMPLIFICATIONS: dict[Primitive, Callable[[Eqn], Atom | None]] = {
     transpose_p: _simplify_transpose,
     broadcast_in_dim_p: _simplify_broadcast,
     stop_gradient_p: lambda eqn: eqn.invars[0],
+    name_p: lambda eqn: eqn.invars[0],
 }
 
 

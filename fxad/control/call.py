@@ -7,11 +7,10 @@ from functools import wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from fxad.control.effects import refuse_io_twice
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, axis_names, execute
-from fxad.core.primitive import Primitive
-from fxad.core.staging import hoist, stage
+from fxad.core.primitive import Primitive, Rule
+from fxad.core.staging import hoist
 from fxad.core.trace import is_linear
 from fxad.transforms.jvp import jvp_jaxpr
 from fxad.transforms.staged import linearize_jaxpr, split_jaxpr, transpose_jaxpr
@@ -72,20 +71,6 @@ def _batched(
     return hoist(batched), out_dims
 
 
-@per_jaxpr
-def _recomputing(closed: ClosedJaxpr, nonzero: tuple[bool, ...]) -> tuple[Call, list[bool]]:
-    """The jaxpr ``primals, tangents -> tangents`` that computes its residuals itself."""
-    forward, linear, out_nonzero = linearize_jaxpr(closed, nonzero)
-    outputs, inputs = len(closed.out_avals), len(closed.in_avals)
-
-    def tangents(*args: Any) -> list[Any]:
-        residuals = forward(*args[:inputs])[outputs:]
-        return linear(*residuals, *args[inputs:])
-
-    tangent_avals = linear.in_avals[len(linear.in_avals) - sum(nonzero) :]
-    return hoist(stage(tangents, closed.in_avals + tangent_avals, "checkpoint")), out_nonzero
-
-
 def spread(values: Sequence[Any], present: Sequence[bool]) -> list[Any]:
     """The values at the places that are present, None at the others."""
     given = iter(values)
@@ -106,16 +91,17 @@ def _call_cost(avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[fl
 
 
 def call_primitive(
-    name: str, recompute: bool = False, inlines: str | None = None
+    name: str, linearize: Rule | None = None, inlines: str | None = None
 ) -> Primitive:
-    """A primitive with the parameters ``jaxpr``, ``name``, ``axis_name`` and ``linear``.
+    """A primitive with the parameters ``jaxpr``, ``name``, ``axis_name``, ``linear`` and others.
 
-    With ``recompute`` its derivative keeps the inputs alone and computes the rest again.
+    The others go along. ``linearize`` is its rule where the usual one, which keeps what the
+    tangents need, is not wanted.
     """
 
     def bind(call: Call, args: Sequence[Any], params: dict[str, Any], linear: bool = False) -> Any:
         jaxpr, consts = call
-        return bind_call(primitive, jaxpr, [*consts, *args], params["name"], linear)
+        return bind_call(primitive, jaxpr, [*consts, *args], **{**params, "linear": linear})
 
     def jvp(
         primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: ClosedJaxpr, **params: Any
@@ -126,16 +112,10 @@ def call_primitive(
         count = len(jaxpr.out_avals)
         return outs[:count], spread(outs[count:], out_nonzero)
 
-    def linearize(
+    def keep(
         primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: ClosedJaxpr, **params: Any
     ) -> tuple[list[Any], list[Any]]:
         nonzero = tuple(t is not None for t in tangents)
-        if recompute:
-            again, out_nonzero = _recomputing(jaxpr, nonzero)
-            refuse_io_twice(name, jaxpr)
-            outs = bind((jaxpr, []), primals, params)
-            pushed = bind(again, [*primals, *present(tangents)], params, linear=True)
-            return outs, spread(pushed, out_nonzero)
         forward, linear, out_nonzero = _linearized(jaxpr, nonzero)
         outs = bind(forward, primals, params)
         count = len(jaxpr.out_avals)
@@ -175,7 +155,7 @@ def call_primitive(
         abstract=lambda *avals, jaxpr, **params: jaxpr.out_avals,
         impl=lambda xp, *args, jaxpr, **params: execute(jaxpr, *args),
         jvp=jvp,
-        linearize=linearize,
+        linearize=linearize or keep,
         split=split,
         transpose=transpose,
         batch=batch,
@@ -188,12 +168,16 @@ def call_primitive(
 
 
 def bind_call(
-    primitive: Primitive, jaxpr: ClosedJaxpr, args: Sequence[Any], name: str, linear: bool = False
+    primitive: Primitive,
+    jaxpr: ClosedJaxpr,
+    args: Sequence[Any],
+    name: str,
+    linear: bool = False,
+    **params: Any,
 ) -> list[Any]:
     """Calls a jaxpr without constants through one of these primitives."""
-    outs: list[Any] = primitive.bind(
-        *args, jaxpr=jaxpr, name=name, axis_name=axis_names(jaxpr), linear=linear
-    )
+    params.update(jaxpr=jaxpr, name=name, axis_name=axis_names(jaxpr), linear=linear)
+    outs: list[Any] = primitive.bind(*args, **params)
     return outs
 
 

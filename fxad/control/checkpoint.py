@@ -5,35 +5,86 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import fxad.control.policies as policies
 import fxad.tree as tree
-from fxad.control.call import bind_call, call_primitive
+from fxad.control.call import bind_call, call_primitive, spread
+from fxad.control.effects import refuse_io_twice
+from fxad.control.policies import ByPolicy, Policy, nothing_saveable
+from fxad.control.saving import linearize_saving
 from fxad.core.aval import aval_of
 from fxad.core.jaxpr import ClosedJaxpr, alike
+from fxad.core.source import error
 from fxad.core.staging import hoist, stage
 from fxad.core.tracebacks import public_as
+from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs, own
 
-checkpoint_p = call_primitive("checkpoint", recompute=True)
+#: What makes policies and is none.
+_MAKERS = (
+    policies.save_only_these_names,
+    policies.save_any_names_but_these,
+    policies.save_anything_except_these_names,
+    policies.save_from_both_policies,
+    policies.save_and_offload_only_these_names,
+    policies.offload_dot_with_no_batch_dims,
+)
+
+
+def _linearize(
+    primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: ClosedJaxpr, **params: Any
+) -> tuple[list[Any], list[Any]]:
+    """The tangents come from a call of their own, which computes again what is not saved."""
+    refuse_io_twice("checkpoint", jaxpr)
+    params.pop("axis_name")
+    nonzero = tuple(t is not None for t in tangents)
+    saveable = ByPolicy(params["policy"])
+    (forward, consts), (pushed, backward_consts), kept, out_nonzero = linearize_saving(
+        jaxpr, nonzero, saveable
+    )
+    outs = bind_call(checkpoint_p, forward, [*consts, *primals], **params)
+    count = len(jaxpr.out_avals)
+    moved = [t for t in tangents if t is not None]
+    operands = [*backward_consts, *(primals[i] for i in kept), *outs[count:], *moved]
+    tangents_out = bind_call(checkpoint_p, pushed, operands, **params | {"linear": True})
+    return outs[:count], spread(tangents_out, out_nonzero)
+
+
+checkpoint_p = call_primitive("checkpoint", linearize=_linearize, inlines="jaxpr")
 
 
 def checkpoint(
-    fun: Callable[..., Any], *, static_argnums: int | Sequence[int] = ()
+    fun: Callable[..., Any] | None = None,
+    *,
+    prevent_cse: Any = True,
+    policy: Policy | None = None,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
 ) -> Callable[..., Any]:
     """A function whose derivative keeps its inputs alone and computes the rest a second time.
 
     Memory for time: the intermediate values of ``fun`` are not held between the forward and the
-    backward pass; the backward pass runs ``fun`` once more. A chain of ``n`` equal layers in
-    ``sqrt(n)`` checkpointed blocks needs memory of the order ``sqrt(n)`` for one more forward
-    pass.
+    backward pass; the backward pass runs what it needs of ``fun`` once more. A chain of ``n``
+    equal layers in ``sqrt(n)`` checkpointed blocks needs memory of the order ``sqrt(n)`` for one
+    more forward pass (``checkpoint_sequential``). A policy keeps some of the values after all.
 
     Args:
-      fun: the function; its arguments and result are pytrees of arrays or numbers.
+      fun: the function; its arguments and result are pytrees of arrays or numbers. Without it,
+        a decorator.
+      prevent_cse: whether ``jit`` keeps the second computation apart from the first. False lets
+        it merge the two, which gives up the memory saved; a tuple of truth values, one for each
+        argument as JAX takes it, is True if one of them is.
+      policy: one of ``checkpoint_policies``, or ``policy(primitive, *avals, **params)``, hashable:
+        whether the results of such an operation may be kept. Only what the backward pass reads
+        is. None: nothing is.
       static_argnums: positions of arguments that are not arrays, or whose values ``fun`` needs.
+      static_argnames: names of such arguments, passed by name.
 
     Returns:
       A function of the same arguments and with the same values.
 
     Raises:
+      ArgumentTypeError: the policy, ``prevent_cse`` or ``static_argnums`` is of another kind.
+      ArgumentValueError: a call has no argument at a static position.
       TracerBoolConversionError: ``fun`` branches on a value that is not static.
 
     Source: Griewank and Walther, Revolve, ACM Transactions on Mathematical Software 26, 2000;
@@ -44,14 +95,26 @@ def checkpoint(
       >>> layer = fxad.checkpoint(lambda x: np.tanh(np.sin(x)))
       >>> bool(np.isclose(fxad.grad(layer)(0.0), 1.0))
       True
+      >>> @fxad.checkpoint(policy=fxad.checkpoint_policies.dots_saveable)
+      ... def layer(w, x):
+      ...     return np.tanh(x @ w)
+      >>> fxad.grad(lambda w: layer(w, np.ones(2)).sum())(np.zeros((2, 1))).tolist()
+      [[1.0], [1.0]]
     """
+    options: dict[str, Any] = {"policy": policy, "prevent_cse": prevent_cse}
+    if fun is None:
+        options |= {"static_argnums": static_argnums, "static_argnames": static_argnames}
+        return functools.partial(checkpoint, **options)
     check_callable("checkpoint", fun)
-    static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    options = {"policy": _check_policy(policy), "prevent_cse": _check_prevent_cse(prevent_cse)}
+    numbers = _check_static(static_argnums)
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     programs: dict[Any, ClosedJaxpr] = {}
 
     @public_as(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        fixed = {n % len(args): args[n] for n in static if -len(args) <= n < len(args)}
+        fixed = _static_positions(numbers, args)
+        fixed_names = {name: kwargs.pop(name) for name in names if name in kwargs}
         dynamic = tuple(a for i, a in enumerate(args) if i not in fixed)
         leaves, structure = flatten_inputs("checkpoint", (dynamic, kwargs))
         out_structures: list[Any] = []
@@ -60,7 +123,8 @@ def checkpoint(
             inner, inner_kwargs = tree.unflatten(structure, values)
             given = iter(inner)
             full = [fixed[i] if i in fixed else next(given) for i in range(len(args))]
-            outs, out_structure = flatten_outputs("checkpoint", fun(*full, **inner_kwargs))
+            out = fun(*full, **inner_kwargs, **fixed_names)
+            outs, out_structure = flatten_outputs("checkpoint", out)
             out_structures.append(out_structure)
             return outs
 
@@ -70,10 +134,63 @@ def checkpoint(
         if not alike(known.jaxpr, closed.jaxpr):
             known = programs[tuple(closed.in_avals)] = closed
         name = getattr(fun, "__name__", "checkpoint")
-        outs = bind_call(checkpoint_p, known, [*consts, *leaves], name)
+        outs = bind_call(checkpoint_p, known, [*consts, *leaves], name, **options)
         return tree.unflatten(out_structures[-1], own(outs, [*leaves, *consts]))
 
     return checkpointed
+
+
+def _check_policy(policy: Any) -> Policy:
+    if policy is None:
+        return nothing_saveable
+    if not callable(policy) or type(policy).__hash__ is None:
+        raise error(
+            ArgumentTypeError,
+            "checkpoint",
+            f"got a policy of type {type(policy).__name__}, wanted a function that can be hashed",
+            "Take one of fxad.checkpoint_policies, or write policy(primitive, *avals, **params).",
+        )
+    if policy in _MAKERS:
+        name = f"checkpoint_policies.{policy.__name__}"
+        problem = f"got {name}, which makes policies, wanted a policy"
+        raise error(ArgumentTypeError, "checkpoint", problem, f"Call it: policy={name}(...).")
+    return policy  # type: ignore[no-any-return]
+
+
+def _check_prevent_cse(prevent_cse: Any) -> bool:
+    leaves = tree.leaves(prevent_cse)
+    if not isinstance(prevent_cse, bool | tuple | list) or not all(
+        isinstance(leaf, bool) for leaf in leaves
+    ):
+        raise error(
+            ArgumentTypeError,
+            "checkpoint",
+            f"got prevent_cse={prevent_cse!r}: prevent_cse must be a bool or tuple of bools",
+        )
+    return any(leaves)
+
+
+def _check_static(static_argnums: Any) -> tuple[int, ...]:
+    numbers = static_argnums if isinstance(static_argnums, tuple | list) else (static_argnums,)
+    if not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
+        raise error(
+            ArgumentTypeError,
+            "checkpoint",
+            f"got static_argnums={static_argnums!r}, wanted an integer or a tuple of integers",
+        )
+    return tuple(numbers)
+
+
+def _static_positions(numbers: Sequence[int], args: Sequence[Any]) -> dict[int, Any]:
+    """The static arguments of a call by position."""
+    if not all(-len(args) <= n < len(args) for n in numbers):
+        raise error(
+            ArgumentValueError,
+            "checkpoint",
+            f"got static_argnums={tuple(numbers)} for a call with {len(args)} positional arguments",
+            "Pass static arguments by position, or name them in static_argnames.",
+        )
+    return {n % len(args): args[n] for n in numbers}
 
 
 remat = checkpoint

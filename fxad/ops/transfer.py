@@ -29,6 +29,36 @@ device_put_p: Primitive = linear(
 )
 
 
+offload_p: Primitive = linear(
+    "offload",
+    abstract=lambda x: ShapedArray(x.shape, x.dtype),
+    impl=lambda xp, x: xp.offload(x),
+    transpose=lambda ct, x: fetch(ct),
+    batch=lambda size, args, dims: (offload_p.bind(args[0]), dims[0]),
+)
+
+fetch_p: Primitive = linear(
+    "fetch",
+    abstract=lambda x: ShapedArray(x.shape, x.dtype),
+    impl=lambda xp, x: xp.fetch(x),
+    transpose=lambda ct, x: offload(ct),
+    batch=lambda size, args, dims: (fetch_p.bind(args[0]), dims[0]),
+)
+
+
+def offload(x: Any) -> Any:
+    """The same values in pinned memory of the host, where only ``fetch`` reads them.
+
+    An array that lives on the host stays where it is.
+    """
+    return offload_p.bind(x)
+
+
+def fetch(x: Any) -> Any:
+    """What ``offload`` took, on the device that it came from."""
+    return fetch_p.bind(x)
+
+
 def device_put(tree: T, device: Device | str | None = None) -> T:
     """The arrays of a pytree, moved to a device; differentiable.
 

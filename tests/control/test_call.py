@@ -10,6 +10,8 @@ import fxad
 import fxad.numpy as fnp
 from fxad import lax
 from fxad.control.call import bind_call, call_primitive, per_jaxpr, spread
+from fxad.control.checkpoint import checkpoint_p
+from fxad.control.policies import nothing_saveable
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, check_jaxpr
 from fxad.core.staging import stage
@@ -19,8 +21,8 @@ F64 = ShapedArray((3,), np.dtype(float))
 A, B, V, W = np.random.default_rng(0).normal(size=(4, 3))
 
 keeping_p = call_primitive("keeping")
-recomputing_p = call_primitive("recomputing", recompute=True)
-PRIMITIVES = pytest.mark.parametrize("primitive", [keeping_p, recomputing_p], ids=str)
+PRIMITIVES = pytest.mark.parametrize("primitive", [keeping_p, checkpoint_p], ids=str)
+OPTIONS = {keeping_p: {}, checkpoint_p: {"policy": nothing_saveable, "prevent_cse": True}}
 
 
 def product(x, y):
@@ -30,7 +32,7 @@ def product(x, y):
 def called(primitive, function=product, avals=(F64, F64)):
     """A function that calls its program through a primitive."""
     closed = stage(function, list(avals))
-    return lambda *args: bind_call(primitive, closed, args, "f")
+    return lambda *args: bind_call(primitive, closed, args, "f", **OPTIONS[primitive])
 
 
 # What a call is ----------------------------------------------------------------------------------
@@ -109,7 +111,7 @@ def test_one_keeps_residuals_and_the_other_its_inputs():
         _, pull = fxad.vjp(called(primitive, chain, [F64]), A)
         return sum(np.size(r) for r in fxad.tree.leaves(pull))
 
-    assert kept(recomputing_p) == A.size < kept(keeping_p)
+    assert kept(checkpoint_p) == A.size < kept(keeping_p)
 
 
 # Batches -----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 
 import fxad
 import fxad.numpy as fnp
-from fxad.control import call
+from fxad.control import saving
 from fxad.errors import TracerBoolConversionError
 
 
@@ -90,8 +90,8 @@ def test_trees_keywords_closures_and_integers():
 
 def test_a_function_is_derived_once_and_read_anew_at_every_call(monkeypatch):
     derived = []
-    derive = call.linearize_jaxpr
-    monkeypatch.setattr(call, "linearize_jaxpr", lambda *a: derived.append(a) or derive(*a))
+    derive = saving.linearize_jaxpr
+    monkeypatch.setattr(saving, "linearize_jaxpr", lambda *a: derived.append(a) or derive(*a))
     scale, table = 2.0, np.ones(3)
     f = fxad.checkpoint(lambda x: (fnp.sin(x) * scale * table).sum())
     for _ in range(3):

@@ -10,7 +10,9 @@ from fxad.compiler.jit import jit_p
 from fxad.control.checkpoint import checkpoint_p
 from fxad.control.custom_jvp import custom_jvp_p
 from fxad.control.custom_vjp import custom_linear_p, custom_vjp_p
-from tests.opinfo import COMPLEX, REAL, OpInfo, SampleInput, array
+from fxad.control.policies import name_p
+from fxad.ops.transfer import fetch_p, offload_p
+from tests.opinfo import COMPLEX, EVERY, REAL, OpInfo, SampleInput, array
 
 SCALE = np.array([0.5, -1.5, 2.0])
 
@@ -24,6 +26,21 @@ def inner(x: Any, y: Any) -> Any:
 def _pairs(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
     for left, right in [((3,), (3,)), ((2, 3), (3,)), ((), (3,)), ((0, 3), (3,))]:
         yield SampleInput((array(rng, left, dtype), array(rng, right, dtype)))
+
+
+def named_inner(x: Any, y: Any) -> Any:
+    """The same, its values with names for policies."""
+    z = fxad.checkpoint_name(np.sin(x) * y, "z")
+    return fxad.checkpoint_name(z + np.exp(z), "sum"), z[..., ::-1] * SCALE.astype(y.dtype)
+
+
+POLICY = fxad.checkpoint_policies.save_only_these_names("z")
+OFFLOAD = fxad.checkpoint_policies.save_and_offload_only_these_names(
+    names_which_can_be_saved=["sum"],
+    names_which_can_be_offloaded=["z"],
+    offload_src="device",
+    offload_dst="pinned_host",
+)
 
 
 @fxad.custom_jvp
@@ -60,6 +77,10 @@ TABLE = (
     call("jit_of_jit", lambda x, y: fxad.jit(lambda *xs: fxad.jit(inner)(*xs))(x, y)),
     call("checkpoint", fxad.checkpoint(inner), checkpoint_p),
     call("checkpoint_of_jit", fxad.checkpoint(fxad.jit(inner)), checkpoint_p),
+    call("checkpoint_by_policy", fxad.checkpoint(named_inner, policy=POLICY), checkpoint_p),
+    call("checkpoint_offloading", fxad.checkpoint(named_inner, policy=OFFLOAD), offload_p, fetch_p),
+    OpInfo("checkpoint_name", lambda x: fxad.checkpoint_name(x, "x"), lambda x: x, _sines,
+           EVERY, (name_p,)),
     call("custom_jvp", with_jvp, custom_jvp_p),
     call("custom_vjp", with_vjp, custom_vjp_p),
     OpInfo(

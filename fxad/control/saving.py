@@ -1,0 +1,171 @@
+"""What the backward pass of a function finds again: kept from the forward pass, or recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from fxad.control.call import Call, per_jaxpr
+from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, dce_jaxpr
+from fxad.core.primitive import Primitive
+from fxad.core.staging import hoist, stage
+from fxad.core.trace import Trace, current_trace, within
+from fxad.ops.transfer import fetch_p, offload_p
+from fxad.transforms.staged import linearize_jaxpr
+
+
+class Offloadable(NamedTuple):
+    """A policy's word for: keep it in the host's memory.
+
+    Args:
+      src: where the value is, ``"device"``.
+      dst: where it is kept, ``"pinned_host"``.
+
+    Example:
+      >>> import fxad
+      >>> fxad.ad_checkpoint.Offloadable(src="device", dst="pinned_host").dst
+      'pinned_host'
+    """
+
+    src: str = "device"
+    dst: str = "pinned_host"
+
+
+#: Whether a result of an equation, by its index, may be kept: False, True, or in which memory.
+Saveable = Callable[[Eqn, int], bool | Offloadable]
+
+
+class Saving(NamedTuple):
+    """The derivative of a jaxpr, parted into what runs forward and what runs backward.
+
+    ``forward`` is ``primals -> outputs, saved``; ``tangents`` is ``kept primals, saved, nonzero
+    tangents -> nonzero tangents of the outputs`` and computes again what it needs beside them.
+    Each comes with the constants that are its first operands.
+    """
+
+    forward: Call
+    tangents: Call
+    kept: list[int]
+    out_nonzero: list[bool]
+
+
+class InlineTrace(Trace):
+    """Runs the equations of called jaxprs in the place of the calls; ``checkpoint`` stays."""
+
+    __slots__ = ()
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Interprets one application of a primitive."""
+        if primitive.inlines == "jaxpr" and "prevent_cse" not in params:
+            return params["jaxpr"](*args)
+        assert self.parent is not None
+        return self.parent.process(primitive, args, params)
+
+
+@per_jaxpr
+def derivative_jaxpr(
+    closed: ClosedJaxpr, nonzero: tuple[bool, ...]
+) -> tuple[ClosedJaxpr, list[bool]]:
+    """The jaxpr ``primals, nonzero tangents -> outputs, nonzero tangents``, without calls.
+
+    Each of its equations either computes with tangents and is linear in them, or could run in
+    the forward pass already. Also tells which outputs have tangents.
+    """
+    forward, linear, out_nonzero = linearize_jaxpr(closed, nonzero)
+    inputs, outputs = len(closed.in_avals), len(closed.out_avals)
+
+    def both(*args: Any) -> list[Any]:
+        outs = within(InlineTrace(current_trace()), forward, *args[:inputs])
+        operands = [*outs[outputs:], *args[inputs:]]
+        return [*outs[:outputs], *within(InlineTrace(current_trace()), linear, *operands)]
+
+    tangent_avals = linear.in_avals[len(linear.in_avals) - sum(nonzero) :]
+    staged = stage(both, [*closed.in_avals, *tangent_avals], "checkpoint")
+    return ClosedJaxpr(dce_jaxpr(staged.jaxpr), staged.consts), out_nonzero
+
+
+@per_jaxpr
+def linearize_saving(
+    closed: ClosedJaxpr, nonzero: tuple[bool, ...], saveable: Saveable
+) -> Saving:
+    """Parts the derivative of a jaxpr: of what the tangents need, only the saveable is kept.
+
+    A value is kept if it is saveable and something reads it that runs backward: the linear part,
+    or what has to be computed again. Inputs are kept where something reads them.
+    """
+    derivative, out_nonzero = derivative_jaxpr(closed, nonzero)
+    jaxpr, outputs = derivative.jaxpr, len(closed.out_avals)
+    primals = jaxpr.invars[: len(closed.in_avals)]
+    tangents = jaxpr.invars[len(primals) :]
+    known, linear = _apart(jaxpr.eqns, tangents)
+    needed = {v for v in jaxpr.outvars[outputs:] if isinstance(v, Var)}.difference(tangents)
+    saved, again = _choose(known, linear, needed, saveable)
+    leaving, offloads, fetches = _offloads(saved)
+    forward: Call = closed, []
+    if saved:
+        outvars = [*jaxpr.outvars[:outputs], *leaving]
+        forward = hoist(_part(derivative, primals, [*known, *offloads], outvars))
+    backward = [*fetches, *again, *linear]
+    read = {v for eqn in backward for v in eqn.invars} | needed
+    kept = [i for i, v in enumerate(primals) if v in read]
+    invars = [*(primals[i] for i in kept), *leaving, *tangents]
+    pushed = hoist(_part(derivative, invars, backward, jaxpr.outvars[outputs:]))
+    return Saving(forward, pushed, kept, out_nonzero)
+
+
+def _apart(eqns: Sequence[Eqn], tangents: Sequence[Var]) -> tuple[list[Eqn], list[Eqn]]:
+    """The equations that do not depend on the tangents, and those that do."""
+    active: set[Atom] = set(tangents)
+    known, linear = [], []
+    for eqn in eqns:
+        if active.isdisjoint(eqn.invars):
+            known.append(eqn)
+        else:
+            linear.append(eqn)
+            active.update(eqn.outvars)
+    return known, linear
+
+
+def _choose(
+    known: Sequence[Eqn], linear: Sequence[Eqn], needed: set[Var], saveable: Saveable
+) -> tuple[dict[Var, bool | Offloadable], list[Eqn]]:
+    """What is saved and how, and the equations that run again, from what is read backward."""
+    needed = needed | {v for eqn in linear for v in eqn.invars if isinstance(v, Var)}
+    saved: list[tuple[Var, bool | Offloadable]] = []
+    again = []
+    for eqn in reversed(known):
+        wanted = [(v, saveable(eqn, i)) for i, v in enumerate(eqn.outvars) if v in needed]
+        if all(word for _, word in wanted):
+            saved += wanted
+        else:  # which makes all of its results anew
+            again.append(eqn)
+            needed.update(v for v in eqn.invars if isinstance(v, Var))
+    return dict(reversed(saved)), again[::-1]
+
+
+def _offloads(
+    saved: dict[Var, bool | Offloadable],
+) -> tuple[list[Var], list[Eqn], list[Eqn]]:
+    """What leaves the forward pass, and the moves to the host's memory and back."""
+    leaving, offloads, fetches = [], [], []
+    for var, word in saved.items():
+        if isinstance(word, Offloadable) and var.aval.shape:  # numbers are not worth the way
+            host = Var(var.aval)
+            offloads.append(Eqn(offload_p, (var,), (host,), {}))
+            fetches.append(Eqn(fetch_p, (host,), (var,), {}))
+            leaving.append(host)
+        else:
+            leaving.append(var)
+    return leaving, offloads, fetches
+
+
+def _part(
+    derivative: ClosedJaxpr, invars: Sequence[Var], eqns: Sequence[Eqn], outvars: Sequence[Atom]
+) -> ClosedJaxpr:
+    """Some equations of the derivative as a jaxpr, with those of its constants that they read."""
+    jaxpr = dce_jaxpr(Jaxpr((), invars, eqns, outvars))
+    read = {v for eqn in jaxpr.eqns for v in eqn.invars}.union(outvars)
+    pairs = zip(derivative.jaxpr.constvars, derivative.consts, strict=True)
+    constants = [(v, value) for v, value in pairs if v in read]
+    part = Jaxpr([v for v, _ in constants], invars, jaxpr.eqns, outvars)
+    return ClosedJaxpr(part, [value for _, value in constants])
