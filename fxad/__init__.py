@@ -1,6 +1,7 @@
 """Composable function transformations for NumPy and CuPy arrays."""
 
 from fxad import (
+    ad_checkpoint,
     config,
     debug,
     dlpack,
@@ -31,6 +32,7 @@ from fxad.control.closure import closure_convert
 from fxad.control.custom_jvp import custom_jvp
 from fxad.control.custom_vjp import custom_vjp
 from fxad.control.policies import checkpoint_name
+from fxad.control.sequential import checkpoint_sequential
 from fxad.core.aval import Array
 from fxad.core.source import named_scope
 from fxad.lax.conversion import stop_gradient
@@ -53,12 +55,14 @@ __version__ = "0.1.0"
 __all__ = [
     "Array",
     "ShapeDtypeStruct",
+    "ad_checkpoint",
     "block_until_ready",
     "check_tracer_leaks",
     "checking_leaks",
     "checkpoint",
     "checkpoint_name",
     "checkpoint_policies",
+    "checkpoint_sequential",
     "clear_caches",
     "closure_convert",
     "config",

@@ -26,7 +26,8 @@ FLOORS = (
     ("transforms",),
     ("control",),
     ("compiler",),
-    ("lax", "numpy", "random", "scipy", "nn", "flatten_util", "dlpack", "debug", "experimental"),
+    ("lax", "numpy", "random", "scipy", "nn", "flatten_util", "dlpack", "debug", "experimental",
+     "ad_checkpoint"),
     ("curvature", "optim", "interop", "distributed", "show", "extend", "test_util"),
     ("", "__main__"),
 )
