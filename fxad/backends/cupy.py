@@ -34,9 +34,18 @@ name = "cupy"
 platform = "gpu"
 
 
+class PinnedArray(np.ndarray[Any, Any]):
+    """An array of a GPU in memory of the host that the GPU itself copies from and to."""
+
+    device_id: int
+
+    def __array_finalize__(self, source: Any) -> None:
+        self.device_id = getattr(source, "device_id", 0)
+
+
 def owns(kind: type) -> bool:
-    """CuPy's arrays."""
-    return issubclass(kind, cp.ndarray)
+    """CuPy's arrays, also those that have been moved out of the way."""
+    return issubclass(kind, cp.ndarray | PinnedArray)
 
 
 def count() -> int:
@@ -59,8 +68,8 @@ def use(device: int) -> AbstractContextManager[Any]:
 
 
 def device_of(x: Any) -> int:
-    """The id of the GPU that holds an array."""
-    return int(x.data.device_id)
+    """The id of the GPU that an array belongs to."""
+    return int(x.device_id if isinstance(x, PinnedArray) else x.data.device_id)
 
 
 def put(x: Any, device: int) -> Any:
@@ -74,6 +83,27 @@ def put(x: Any, device: int) -> Any:
 def get(x: Any) -> Any:
     """A copy of the array on the host."""
     return cp.asnumpy(x)
+
+
+def offload(x: Any) -> Any:
+    """The array in pinned memory of the host; the GPU copies while the host goes on."""
+    if not isinstance(x, cp.ndarray) or not x.size:
+        return x
+    pinned = cupyx.empty_pinned(x.shape, x.dtype).view(PinnedArray)
+    pinned.device_id = device_of(x)
+    x.get(out=pinned, blocking=False)
+    return pinned
+
+
+def fetch(x: Any) -> Any:
+    """What ``offload`` has moved, on its GPU again."""
+    if not isinstance(x, PinnedArray):
+        return x
+    out = cp.empty(x.shape, x.dtype)
+    out.set(x)
+    # Until the copy is done nothing else may be given the pinned memory.
+    cp.cuda.get_current_stream().synchronize()
+    return out
 
 
 def wait(device: int) -> None:
@@ -513,6 +543,8 @@ vars(xp).update(
     searchsorted=searchsorted,
     lexsort=lexsort,
     scatter=scatter,
+    offload=offload,
+    fetch=fetch,
     lu=lu,
     lu_solve=functools.partial(lu_solve, xp),
     triangular_solve=triangular_solve,

@@ -133,8 +133,8 @@ def backend_of(x: Any) -> Backend | None:
 
 def _find_backend(kind: type) -> Backend | None:
     roots = {base.__module__.partition(".")[0] for base in kind.__mro__}
-    for name, (_, requires) in _MODULES.items():
-        if requires in roots or name == "numpy":
+    for name, (module, requires) in reversed(_MODULES.items()):
+        if requires in roots or kind.__module__ == module or name == "numpy":
             backend = backend_named(name)
             if backend.owns(kind):
                 return backend

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import fxad.control.policies as policies
 import fxad.tree as tree
 from fxad.control.call import bind_call, call_primitive, spread
 from fxad.control.effects import refuse_io_twice
-from fxad.control.policies import ByPolicy, Policy, nothing_saveable
+from fxad.control.policies import ByPolicy, Policy
 from fxad.control.saving import linearize_saving
 from fxad.core.aval import aval_of
 from fxad.core.jaxpr import ClosedJaxpr, alike
@@ -37,7 +38,7 @@ def _linearize(
     refuse_io_twice("checkpoint", jaxpr)
     params.pop("axis_name")
     nonzero = tuple(t is not None for t in tangents)
-    saveable = ByPolicy(params["policy"])
+    saveable = ByPolicy(params["policy"] or policies.nothing_saveable)
     (forward, consts), (pushed, backward_consts), kept, out_nonzero = linearize_saving(
         jaxpr, nonzero, saveable
     )
@@ -140,9 +141,9 @@ def checkpoint(
     return checkpointed
 
 
-def _check_policy(policy: Any) -> Policy:
+def _check_policy(policy: Any) -> Policy | None:
     if policy is None:
-        return nothing_saveable
+        return None
     if not callable(policy) or type(policy).__hash__ is None:
         raise error(
             ArgumentTypeError,

@@ -100,12 +100,13 @@ def linearize_saving(
     known, linear = _apart(jaxpr.eqns, tangents)
     needed = {v for v in jaxpr.outvars[outputs:] if isinstance(v, Var)}.difference(tangents)
     saved, again = _choose(known, linear, needed, saveable)
-    leaving, offloads, fetches = _offloads(saved)
+    hosts = _hosts(saved)
+    leaving = [hosts.get(v, v) for v in saved]
     forward: Call = closed, []
     if saved:
         outvars = [*jaxpr.outvars[:outputs], *leaving]
-        forward = hoist(_part(derivative, primals, [*known, *offloads], outvars))
-    backward = [*fetches, *again, *linear]
+        forward = hoist(_part(derivative, primals, _offloading(known, hosts), outvars))
+    backward = _fetching([*again, *linear], hosts)
     read = {v for eqn in backward for v in eqn.invars} | needed
     kept = [i for i, v in enumerate(primals) if v in read]
     invars = [*(primals[i] for i in kept), *leaving, *tangents]
@@ -143,20 +144,29 @@ def _choose(
     return dict(reversed(saved)), again[::-1]
 
 
-def _offloads(
-    saved: dict[Var, bool | Offloadable],
-) -> tuple[list[Var], list[Eqn], list[Eqn]]:
-    """What leaves the forward pass, and the moves to the host's memory and back."""
-    leaving, offloads, fetches = [], [], []
-    for var, word in saved.items():
-        if isinstance(word, Offloadable) and var.aval.shape:  # numbers are not worth the way
-            host = Var(var.aval)
-            offloads.append(Eqn(offload_p, (var,), (host,), {}))
-            fetches.append(Eqn(fetch_p, (host,), (var,), {}))
-            leaving.append(host)
-        else:
-            leaving.append(var)
-    return leaving, offloads, fetches
+def _hosts(saved: dict[Var, bool | Offloadable]) -> dict[Var, Var]:
+    """For each value that moves to the host's memory, the variable that it is there."""
+    moved = [v for v, word in saved.items() if isinstance(word, Offloadable)]
+    return {v: Var(v.aval) for v in moved if v.aval.shape}  # numbers are not worth the way
+
+
+def _offloading(eqns: Sequence[Eqn], hosts: dict[Var, Var]) -> list[Eqn]:
+    """The equations, each followed by the moves of its results to the host."""
+    out = []
+    for eqn in eqns:
+        moved = [v for v in eqn.outvars if v in hosts]
+        out += [eqn, *(Eqn(offload_p, (v,), (hosts[v],), {}, eqn.source) for v in moved)]
+    return out
+
+
+def _fetching(eqns: Sequence[Eqn], hosts: dict[Var, Var]) -> list[Eqn]:
+    """The equations, the first that reads a value from the host preceded by its move back."""
+    out: list[Eqn] = []
+    waiting = dict(hosts)
+    for eqn in eqns:
+        wanted = [v for v in dict.fromkeys(eqn.invars) if isinstance(v, Var) and v in waiting]
+        out += [*(Eqn(fetch_p, (waiting.pop(v),), (v,), {}, eqn.source) for v in wanted), eqn]
+    return out
 
 
 def _part(

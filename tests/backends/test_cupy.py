@@ -15,6 +15,7 @@ import fxad.dlpack
 from fxad import backends, config
 from fxad.backends import Device, nvrtc
 from fxad.backends.numpy import xp as host
+from fxad.core.aval import ShapedArray, aval_of
 from fxad.errors import (
     ArgumentTypeError,
     DeviceError,
@@ -193,6 +194,17 @@ def test_a_cupy_array_is_known_without_a_gpu():
     assert backends.backend_of(fake()).name == "cupy"
     assert backend.device_of(fake()) == 0
     assert backends.device_of(fake()) == Device("gpu", 0)
+
+
+def test_what_is_offloaded_belongs_to_its_gpu():
+    pinned = np.ones((2, 3), np.float32).view(backend.PinnedArray)
+    pinned.device_id = 1
+    assert backends.backend_of(pinned).name == "cupy"
+    assert backends.device_of(pinned) == Device("gpu", 1)
+    assert aval_of(pinned) == ShapedArray((2, 3), np.dtype("float32"))
+    assert backend.offload(pinned) is pinned
+    host_array = np.ones(3)
+    assert backend.fetch(host_array) is backend.offload(host_array) is host_array
 
 
 def test_host_calls_without_gpu_arrays_say_nothing():
@@ -628,6 +640,34 @@ def test_transfers():
     stats = backends.devices("gpu")[0].memory_stats()
     assert 0 < stats["bytes_in_use"] <= stats["bytes_reserved"] < stats["bytes_limit"]
     assert "NVIDIA" in backends.devices("gpu")[0].device_kind
+
+
+@gpu
+def test_offloaded_residuals_wait_in_pinned_memory():
+    x = cp.arange(12.0).reshape(3, 4).T  # as it lies in memory, not as C has it
+    pinned = xp.offload(x)
+    assert type(pinned) is backend.PinnedArray
+    back = xp.fetch(pinned)
+    assert isinstance(back, cp.ndarray)
+    np.testing.assert_array_equal(cp.asnumpy(back), cp.asnumpy(x))
+
+    def f(x):
+        return fxad.numpy.sin(fxad.checkpoint_name(fxad.numpy.exp(x), "e"))
+
+    policy = fxad.checkpoint_policies.save_and_offload_only_these_names(
+        names_which_can_be_saved=[],
+        names_which_can_be_offloaded=["e"],
+        offload_src="device",
+        offload_dst="pinned_host",
+    )
+    z = cp.linspace(0.0, 1.0, 5)
+    _, pull = fxad.vjp(fxad.checkpoint(f, policy=policy), z)
+    kept = [type(leaf) for leaf in fxad.tree.leaves(pull)]
+    assert backend.PinnedArray in kept
+    wanted = fxad.vjp(f, z)[1](cp.ones(5))[0]
+    (got,) = pull(cp.ones(5))
+    assert isinstance(got, cp.ndarray)
+    np.testing.assert_allclose(cp.asnumpy(got), cp.asnumpy(wanted), rtol=1e-14)
 
 
 @gpu

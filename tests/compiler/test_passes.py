@@ -36,7 +36,7 @@ def test_inline_puts_called_programs_in_place_of_the_calls():
         """)
 
 
-def test_inline_leaves_checkpoints_alone():
+def test_inline_leaves_checkpoints_alone_that_prevent_it():
     def square(x):
         return x * x
 
@@ -47,7 +47,13 @@ def test_inline_leaves_checkpoints_alone():
                     b:f64[] = mul a a
                   in (b,) }
               name=square
+              prevent_cse=True
             ] a
+          in (b,) }
+        """)
+    check(passes.inline, fxad.jit(fxad.checkpoint(square, prevent_cse=False)), (1.0,), """
+        { lambda ; a:f64[]. let
+            b:f64[] = mul a a
           in (b,) }
         """)
 
