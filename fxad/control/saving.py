@@ -11,7 +11,7 @@ from fxad.core.primitive import Primitive
 from fxad.core.staging import hoist, stage
 from fxad.core.trace import Trace, current_trace, within
 from fxad.ops.transfer import fetch_p, offload_p
-from fxad.transforms.staged import linearize_jaxpr
+from fxad.transforms.staged import linearize_jaxpr, postponed
 
 
 class Offloadable(NamedTuple):
@@ -106,12 +106,14 @@ def linearize_saving(
     if saved:
         outvars = [*jaxpr.outvars[:outputs], *leaving]
         forward = hoist(_part(derivative, primals, _offloading(known, hosts), outvars))
-    backward = _fetching([*again, *linear], hosts)
+    fetches = [Eqn(fetch_p, (host,), (v,), {}) for v, host in hosts.items()]
+    backward = [*fetches, *again, *linear]
     read = {v for eqn in backward for v in eqn.invars} | needed
     kept = [i for i, v in enumerate(primals) if v in read]
     invars = [*(primals[i] for i in kept), *leaving, *tangents]
-    pushed = hoist(_part(derivative, invars, backward, jaxpr.outvars[outputs:]))
-    return Saving(forward, pushed, kept, out_nonzero)
+    pushed = _part(derivative, invars, backward, jaxpr.outvars[outputs:])
+    pushed = ClosedJaxpr(postponed(pushed.jaxpr, tangents), pushed.consts)
+    return Saving(forward, hoist(pushed), kept, out_nonzero)
 
 
 def _apart(eqns: Sequence[Eqn], tangents: Sequence[Var]) -> tuple[list[Eqn], list[Eqn]]:
@@ -156,16 +158,6 @@ def _offloading(eqns: Sequence[Eqn], hosts: dict[Var, Var]) -> list[Eqn]:
     for eqn in eqns:
         moved = [v for v in eqn.outvars if v in hosts]
         out += [eqn, *(Eqn(offload_p, (v,), (hosts[v],), {}, eqn.source) for v in moved)]
-    return out
-
-
-def _fetching(eqns: Sequence[Eqn], hosts: dict[Var, Var]) -> list[Eqn]:
-    """The equations, the first that reads a value from the host preceded by its move back."""
-    out: list[Eqn] = []
-    waiting = dict(hosts)
-    for eqn in eqns:
-        wanted = [v for v in dict.fromkeys(eqn.invars) if isinstance(v, Var) and v in waiting]
-        out += [*(Eqn(fetch_p, (waiting.pop(v),), (v,), {}, eqn.source) for v in wanted), eqn]
     return out
 
 

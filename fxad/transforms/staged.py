@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fxad.core.jaxpr import ClosedJaxpr, dce_jaxpr
+from fxad.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, Var, dce_jaxpr
 from fxad.core.staging import JaxprTrace, hoist, stage
 from fxad.core.trace import current_trace, within
 from fxad.transforms.nodes import Node, backward, topological
@@ -86,6 +86,29 @@ def linearize_jaxpr(
     return within(trace, body)
 
 
+def postponed(jaxpr: Jaxpr, late: Iterable[Var]) -> Jaxpr:
+    """The same program, what does not depend on the late inputs computed where it is first read.
+
+    What a backward pass computes again would otherwise be there all at once before it begins.
+    """
+    waiting: set[Atom] = set(late)
+    first_read: dict[Atom, int] = {}
+    end = len(jaxpr.eqns)
+    depends = []
+    for eqn in jaxpr.eqns:
+        depends.append(not waiting.isdisjoint(eqn.invars))
+        if depends[-1]:
+            waiting.update(eqn.outvars)
+    places: list[tuple[int, bool]] = [(0, False)] * end
+    for i in reversed(range(end)):
+        eqn = jaxpr.eqns[i]
+        place = i if depends[i] else min((first_read.get(v, end) for v in eqn.outvars), default=i)
+        places[i] = place, depends[i]
+        first_read.update((v, min(place, first_read.get(v, end))) for v in eqn.invars)
+    order = sorted(range(end), key=places.__getitem__)
+    return Jaxpr(jaxpr.constvars, jaxpr.invars, [jaxpr.eqns[i] for i in order], jaxpr.outvars)
+
+
 def transpose_jaxpr(
     closed: ClosedJaxpr, linear: Sequence[bool], given: Sequence[bool]
 ) -> tuple[ClosedJaxpr, list[bool]]:
@@ -113,4 +136,5 @@ def transpose_jaxpr(
 
     out_avals = [a.strong() for a, g in zip(closed.out_avals, given, strict=True) if g]
     staged = stage(transposed, fixed_avals + out_avals, "transpose")
-    return ClosedJaxpr(dce_jaxpr(staged.jaxpr), staged.consts), found[0]
+    jaxpr = dce_jaxpr(staged.jaxpr)
+    return ClosedJaxpr(postponed(jaxpr, jaxpr.invars[len(fixed_avals) :]), staged.consts), found[0]
