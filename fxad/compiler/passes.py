@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 import fxad.config as config
-from fxad.control.policies import name_p
 from fxad.core.aval import PYTHON_SCALARS
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, check_jaxpr, dce_jaxpr
 from fxad.core.primitive import Primitive
 from fxad.core.trace import EVAL
 from fxad.ops.base import broadcast_in_dim_p, convert_element_type_p, reshape_p, transpose_p
 from fxad.ops.elementwise import div_p, integer_pow_p, mul_p, neg_p, stop_gradient_p
+from fxad.ops.identity import name_p
 
 Pass = Callable[[Jaxpr], Jaxpr]
 

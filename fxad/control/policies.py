@@ -20,7 +20,7 @@ from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.ops.dot_general import dot_general_p
-from fxad.ops.rules import unary
+from fxad.ops.identity import name_p
 
 T = TypeVar("T")
 
@@ -31,15 +31,6 @@ Saveable = True
 Recompute = False
 
 # Names -------------------------------------------------------------------------------------------
-
-name_p: Primitive = unary(
-    "name",
-    impl=lambda xp, x, *, name: x,
-    partial=1,  # tangents have no name
-    transpose=lambda ct, x, *, name: ct,
-    keeps_weak=True,
-    scalar="identity",
-)
 
 
 def checkpoint_name(x: T, name: str) -> T:

@@ -8,10 +8,11 @@ from typing import Any
 
 import fxad.tree as tree
 import fxad.tree_util as tree_util
-from fxad.control.policies import name_p
 from fxad.core.aval import ShapedArray, aval_of, is_differentiable
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from fxad.core.staging import stage
+from fxad.ops.identity import name_p
+from fxad.ops.transfer import offload_p
 from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs
 from fxad.transforms.staged import linearize_jaxpr
 
@@ -123,9 +124,12 @@ def _makers(jaxpr: Jaxpr) -> dict[Atom, tuple[Eqn, int]]:
 
 
 def _root(atom: Atom, made_by: dict[Atom, tuple[Eqn, int]]) -> Atom:
-    """The variable itself, or the one that a call has only handed through to it."""
+    """The variable itself, or the one that a call or a move has only handed through to it."""
     while atom in made_by:
         eqn, index = made_by[atom]
+        if eqn.primitive is offload_p:
+            atom = eqn.invars[0]
+            continue
         if eqn.primitive.inlines != "jaxpr":
             break
         inner = eqn.params["jaxpr"].jaxpr

@@ -10,6 +10,7 @@ from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, dce_jaxpr
 from fxad.core.primitive import Primitive
 from fxad.core.staging import hoist, stage
 from fxad.core.trace import Trace, current_trace, within
+from fxad.ops.identity import name_p
 from fxad.ops.transfer import fetch_p, offload_p
 from fxad.transforms.staged import linearize_jaxpr, postponed
 
@@ -134,16 +135,25 @@ def _choose(
 ) -> tuple[dict[Var, bool | Offloadable], list[Eqn]]:
     """What is saved and how, and the equations that run again, from what is read backward."""
     needed = needed | {v for eqn in linear for v in eqn.invars if isinstance(v, Var)}
+    made = {v for eqn in known for v in eqn.outvars}
     saved: list[tuple[Var, bool | Offloadable]] = []
     again = []
+    named: dict[Atom, Eqn] = {}
     for eqn in reversed(known):
+        value = eqn.invars[0] if eqn.primitive is name_p else None
+        if value in needed & made and saveable(eqn, 0):
+            # The value under its name is the value: what reads the one can read the other.
+            needed = needed - {value} | {*eqn.outvars}
+            named[value] = eqn.replace(eqn.outvars, outvars=eqn.invars)
         wanted = [(v, saveable(eqn, i)) for i, v in enumerate(eqn.outvars) if v in needed]
         if all(word for _, word in wanted):
             saved += wanted
         else:  # which makes all of its results anew
             again.append(eqn)
             needed.update(v for v in eqn.invars if isinstance(v, Var))
-    return dict(reversed(saved)), again[::-1]
+            for v in eqn.outvars:
+                named.pop(v, None)
+    return dict(reversed(saved)), [*named.values(), *reversed(again)]
 
 
 def _hosts(saved: dict[Var, bool | Offloadable]) -> dict[Var, Var]:

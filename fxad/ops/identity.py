@@ -1,4 +1,4 @@
-"""The same bits: copies, other readings of them, and barriers that keep values apart."""
+"""The same bits: copies, other readings of them, names, and barriers that keep values apart."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.errors import ShapeError
 from fxad.ops.base import convert, dtype_of, elements, linear, to_front
+from fxad.ops.rules import unary
 
 copy_p: Primitive = linear(
     "copy",
@@ -64,6 +65,16 @@ bitcast_convert_type_p: Primitive = Primitive(
 def bitcast_convert_type(x: Any, dtype: Any) -> Any:
     """The bits of ``x`` read as another dtype; no derivative."""
     return bitcast_convert_type_p.bind(x, dtype=np.dtype(dtype))
+
+
+name_p: Primitive = unary(
+    "name",
+    impl=lambda xp, x, *, name: x,
+    partial=1,  # tangents have no name
+    transpose=lambda ct, x, *, name: ct,
+    keeps_weak=True,
+    scalar="identity",
+)
 
 
 def _barrier(operands: Sequence[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from fxad.compiler.jit import jit_p
 from fxad.control.checkpoint import checkpoint_p
 from fxad.control.custom_jvp import custom_jvp_p
 from fxad.control.custom_vjp import custom_linear_p, custom_vjp_p
-from fxad.control.policies import name_p
+from fxad.ops.identity import name_p
 from fxad.ops.transfer import fetch_p, offload_p
 from tests.opinfo import COMPLEX, EVERY, REAL, OpInfo, SampleInput, array
 
