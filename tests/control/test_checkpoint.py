@@ -8,7 +8,14 @@ import pytest
 import fxad
 import fxad.numpy as fnp
 from fxad.control import saving
-from fxad.errors import TracerBoolConversionError
+from fxad.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    ConcretizationTypeError,
+    TracerBoolConversionError,
+)
+from fxad.test_util import check_grads
+from tests.control.counting import count, counted
 
 
 def sines(x):
@@ -106,3 +113,189 @@ def test_a_function_is_derived_once_and_read_anew_at_every_call(monkeypatch):
     table = np.ones(4)
     assert fxad.grad(f)(0.0) == 12.0
     assert fxad.grad(lambda x: f(x).sum())(0.0) == 12.0
+
+
+# How often what runs ------------------------------------------------------------------------------
+
+
+def runs_of(f, *args):
+    """How often ``counted`` runs forward and how often backward."""
+    with count() as forward:
+        _, pull = fxad.vjp(f, *args)
+    with count() as backward:
+        pull(np.ones(()))
+    return len(forward), len(backward)
+
+
+def test_everything_that_is_read_runs_once_more():
+    assert runs_of(counted, 0.5) == (1, 0)
+    assert runs_of(fxad.checkpoint(counted), 0.5) == (1, 1)
+    three = lambda x: counted(counted(counted(x)))  # noqa: E731
+    assert runs_of(three, 0.5) == (3, 0)
+    assert runs_of(fxad.checkpoint(three), 0.5) == (3, 3)
+    # A sum does not read the last result, and the gradient of a product with 2 reads none.
+    assert runs_of(fxad.checkpoint(lambda x: fnp.sin(counted(x)) + counted(x * 2)), 0.5) == (2, 2)
+    assert runs_of(fxad.checkpoint(lambda x: x * counted(0.5)), 0.5) == (1, 1)
+    assert runs_of(fxad.checkpoint(lambda x: x * 2.0 + counted(0.5)), 0.5) == (1, 0)
+
+
+def test_a_checkpoint_in_a_checkpoint():
+    inner = fxad.checkpoint(counted)
+    assert runs_of(fxad.checkpoint(lambda x: counted(inner(x))), 0.0) == (2, 3)
+    inlined = fxad.jit(counted)
+    assert runs_of(fxad.checkpoint(lambda x: counted(inlined(x))), 0.0) == (2, 2)
+
+
+def halves(functions):
+    """The chain of some functions, the later half of it in a checkpoint, and so on inside."""
+    if len(functions) == 1:
+        return functions[0]
+    later, first = functions[: len(functions) // 2], functions[len(functions) // 2 :]
+    if len(functions) == 2:
+        return lambda x: later[0](first[0](x))
+    return lambda x: halves(later)(fxad.checkpoint(halves(first))(x))
+
+
+@pytest.mark.parametrize(("depth", "again"), [(4, 2), (8, 8), (16, 24)])
+def test_a_chain_halved_again_and_again(depth, again):
+    """n log n runs backward; the numbers are those of JAX."""
+    small = lambda x: counted(x * 0.1 - 1.0)  # noqa: E731
+    assert runs_of(halves([small] * depth), 0.5) == (depth, again)
+    plain = functools.reduce(lambda f, g: lambda x: g(f(x)), [small] * depth)
+    got = fxad.grad(halves([small] * depth))(0.5)
+    assert got == pytest.approx(fxad.grad(plain)(0.5), rel=1e-14)
+
+
+@pytest.mark.parametrize(("prevent_cse", "runs"), [(True, 4), (False, 2), ((False, True), 4)])
+def test_jit_merges_the_second_run_only_where_it_may(prevent_cse, runs):
+    f = fxad.checkpoint(lambda x, y: counted(counted(x) * y), prevent_cse=prevent_cse)
+    gradient = fxad.jit(fxad.value_and_grad(f))
+    gradient(0.5, 0.5)
+    with count() as found:
+        value, slope = gradient(0.1, 0.2)
+    assert len(found) == runs
+    wanted = fxad.value_and_grad(lambda x, y: np.exp(np.exp(x) * y))(0.1, 0.2)
+    np.testing.assert_allclose((value, slope), wanted, rtol=1e-14)
+    with count() as found:  # one by one there is nothing to merge
+        fxad.value_and_grad(f)(0.1, 0.2)
+    assert len(found) == 4
+
+
+def test_a_compiled_checkpoint_computes_twice_under_grad():
+    f = fxad.jit(fxad.checkpoint(lambda x: counted(counted(x))))
+    assert runs_of(f, 0.5) == (2, 2)
+
+
+# What is in it ------------------------------------------------------------------------------------
+
+
+def rule_jvp():
+    f = fxad.custom_jvp(lambda x: fnp.sin(x))
+    f.defjvp(lambda primals, tangents: (f(*primals), 2.0 * fnp.cos(*primals) * tangents[0]))
+    return f
+
+
+def rule_vjp():
+    f = fxad.custom_vjp(lambda x: fnp.sin(x))
+    f.defvjp(lambda x: (f(x), fnp.cos(x)), lambda cos, ct: (2.0 * cos * ct,))
+    return f
+
+
+@pytest.mark.parametrize("make", [rule_jvp, rule_vjp])
+@pytest.mark.parametrize("policy", [None, fxad.checkpoint_policies.everything_saveable,
+                                    fxad.checkpoint_policies.dots_saveable])
+def test_functions_with_rules_of_their_own(make, policy):
+    rule = make()
+
+    def plain(x):
+        return rule(fnp.dot(x, x) * 1e-1)
+
+    f = fxad.checkpoint(plain, policy=policy)
+    x = np.array([[0.3, 0.7], [0.2, -0.4]])
+    for derivative in (
+        lambda f: fxad.grad(lambda x: f(x).sum()),
+        lambda f: fxad.jit(fxad.grad(lambda x: f(x).sum())),
+        lambda f: fxad.hessian(lambda x: f(x).sum()),
+        lambda f: fxad.jacfwd(f),
+        lambda f: lambda x: fxad.vmap(fxad.grad(lambda x: f(x).sum()))(np.stack([x, 2 * x])),
+    ):
+        np.testing.assert_allclose(derivative(f)(x), derivative(plain)(x), rtol=1e-13)
+
+
+def test_a_rule_that_no_tangent_reaches_stays_a_rule():
+    """What is computed again is still the function with its rule for the next derivative."""
+    rule = rule_jvp()
+    f = fxad.checkpoint(lambda x, y: x * rule(y))
+    mixed = fxad.grad(lambda y: fxad.grad(f)(1.0, y))(0.5)
+    assert mixed == pytest.approx(2.0 * np.cos(0.5), rel=1e-14)
+
+
+def test_derivatives_of_every_kind_with_a_policy():
+    f = fxad.checkpoint(
+        lambda x, y: (fnp.sin(x @ y) * y, fnp.tanh(x).sum()),
+        policy=fxad.checkpoint_policies.dots_saveable,
+    )
+    rng = np.random.default_rng(0)
+    check_grads(f, (rng.normal(size=(3, 3)), rng.normal(size=(3, 3))), order=3)
+
+
+def test_second_derivatives_recompute_as_well():
+    f = fxad.checkpoint(sines)
+    text = str(fxad.make_jaxpr(fxad.grad(fxad.grad(f)))(0.3))
+    assert "checkpoint[" in text
+    assert fxad.grad(fxad.grad(f))(0.3) == pytest.approx(fxad.grad(fxad.grad(sines))(0.3))
+
+
+def test_inputs_that_nothing_reads_are_not_kept():
+    f = fxad.checkpoint(lambda x, y, z: (fnp.sin(x) + y * 2.0, z))
+    assert residuals_of(lambda x: f(x, x[:50].sum(), np.ones(7)), np.ones(100)) == 100
+    assert residuals_of(fxad.checkpoint(lambda x: (x * 3.0).sum()), np.ones(100)) == 0
+
+
+# How it is called --------------------------------------------------------------------------------
+
+
+def test_as_a_decorator():
+    @fxad.checkpoint(policy=fxad.checkpoint_policies.everything_saveable)
+    def f(x):
+        """Its own."""
+        return fnp.sin(x)
+
+    @fxad.remat
+    def g(x):
+        return fnp.sin(x)
+
+    @functools.partial(fxad.checkpoint, static_argnums=1)
+    def h(x, flag):
+        return fnp.sin(x) if flag else x
+
+    assert (f.__name__, f.__doc__) == ("f", "Its own.")
+    assert fxad.grad(f)(0.5) == fxad.grad(g)(0.5) == fxad.grad(h)(0.5, True) == np.cos(0.5)
+    assert fxad.grad(h)(0.5, False) == 1.0
+
+
+def test_static_arguments_by_name_need_no_hash():
+    f = fxad.checkpoint(lambda x, *, scale: x * scale["by"], static_argnames="scale")
+    assert fxad.grad(f)(1.0, scale={"by": 3.0}) == 3.0
+    assert fxad.grad(f)(1.0, scale={"by": 4.0}) == 4.0
+    g = fxad.checkpoint(lambda x, scale: x * scale["by"], static_argnums=(1,))
+    assert fxad.grad(g)(1.0, {"by": 3.0}) == 3.0
+
+
+def test_what_is_refused():
+    with pytest.raises(TypeError, match="concrete"):
+        fxad.checkpoint(sines, concrete=True)
+    with pytest.raises(ArgumentTypeError, match=r"\[checkpoint\] got float64.., wanted a function"):
+        fxad.checkpoint(3.0)
+    for wrong in ("no", None, (True, 1)):
+        with pytest.raises(ArgumentTypeError, match="must be a bool or tuple of bools"):
+            fxad.checkpoint(sines, prevent_cse=wrong)
+    for wrong in ("x", (0, "x"), True, 1.0):
+        with pytest.raises(ArgumentTypeError, match=r"got static_argnums=.*wanted an integer"):
+            fxad.checkpoint(sines, static_argnums=wrong)
+    with pytest.raises(ArgumentValueError, match=r"static_argnums=\(1,\) for a call with 1 pos"):
+        fxad.checkpoint(sines, static_argnums=1)(0.5)
+    with pytest.raises(ConcretizationTypeError, match="static_argnums"):
+        fxad.checkpoint(lambda x: x if float(x) > 0 else -x)(1.0)
+    with pytest.raises(ArgumentTypeError, match="wanted pytrees of arrays and numbers"):
+        fxad.checkpoint(lambda x: "text")(1.0)

@@ -55,6 +55,32 @@ def test_equations_remember_the_line_that_made_them():
     assert set(texts[1:]) == {"return fnp.mean(y * x)"}
 
 
+def test_equations_that_are_evaluated_again_keep_their_line():
+    def f(x):
+        y = np.sin(x)
+        return y * x
+
+    closed = fxad.make_jaxpr(f)(1.0)
+    lines = [str(eqn.source) for eqn in closed.eqns]
+    again = fxad.make_jaxpr(lambda x: closed(x)[0])(1.0)
+    assert [str(eqn.source) for eqn in again.eqns] == lines
+    forward = fxad.make_jaxpr(lambda x: fxad.vjp(fxad.jit(f), x)[0])(1.0).eqns[0]
+    inner = forward.params["jaxpr"].eqns
+    assert [str(eqn.source) for eqn in inner] == lines
+
+
+def test_a_rule_of_the_users_own_has_lines_of_its_own():
+    f = fxad.custom_jvp(lambda x: x)
+
+    @f.defjvp
+    def rule(primals, tangents):
+        return np.sin(primals[0]), tangents[0]
+
+    closed = fxad.make_jaxpr(lambda x: f(x))(1.0)
+    again = fxad.make_jaxpr(lambda x: fxad.jvp(closed, (x,), (x,))[0][0])(1.0)
+    assert str(again.eqns[0].source).endswith("return np.sin(primals[0]), tangents[0]")
+
+
 @pytest.mark.parametrize(
     ("filename", "is_the_users"),
     [

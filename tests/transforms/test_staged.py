@@ -8,10 +8,16 @@ import pytest
 import fxad
 import fxad.numpy as fnp
 from fxad.core.aval import ShapedArray, aval_of
-from fxad.core.jaxpr import check_jaxpr
+from fxad.core.jaxpr import ClosedJaxpr, check_jaxpr
 from fxad.core.staging import stage
 from fxad.errors import NonDifferentiableError
-from fxad.transforms.staged import linearize_jaxpr, split_jaxpr, tape_jaxpr, transpose_jaxpr
+from fxad.transforms.staged import (
+    linearize_jaxpr,
+    postponed,
+    split_jaxpr,
+    tape_jaxpr,
+    transpose_jaxpr,
+)
 from fxad.transforms.tape import linearize_flat
 
 rng = np.random.default_rng(0)
@@ -171,6 +177,30 @@ def test_transposed_programs_are_differentiable():
     slope = fxad.jacfwd(lambda x: transposed(x, B)[0])(A)
     np.testing.assert_allclose(slope, np.diag(np.cos(A) * B))
     np.testing.assert_allclose(fxad.jacrev(lambda x: transposed(x, B)[0])(A), slope)
+
+
+def test_what_waits_for_nothing_is_computed_where_it_is_read():
+    def f(x, t):
+        a = fnp.sin(x)
+        b = fnp.cos(a)
+        unread = fnp.exp(x)
+        first = t * 2.0
+        return [first * b, first * 3.0 + a, unread]
+
+    jaxpr = stage(f, [F64, F64]).jaxpr
+    late = postponed(jaxpr, jaxpr.invars[1:])
+    check_jaxpr(late)
+    assert names(late) == ["mul", "sin", "cos", "mul", "mul", "add", "exp"]
+    assert names(jaxpr)[:3] == ["sin", "cos", "exp"]
+    np.testing.assert_array_equal(ClosedJaxpr(late)(A, B), ClosedJaxpr(jaxpr)(A, B))
+
+
+def test_a_transposed_program_computes_its_factors_one_by_one():
+    def push(x, y, t):
+        return [fnp.cos(x) * (fnp.cos(y) * t)]
+
+    transposed, _ = transpose_jaxpr(stage(push, [F64] * 3), [False, False, True], [True])
+    assert names(transposed) == ["cos", "mul", "cos", "mul"]
 
 
 # The tape as a program ---------------------------------------------------------------------------
