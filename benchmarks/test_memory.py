@@ -4,15 +4,14 @@ Each block keeps its input alone, and one block at a time is run again, so that 
 layers keep about 2 sqrt(n) layers' values (Chen et al. 2016, arXiv:1604.06174).
 """
 
-import gc
 import math
-import tracemalloc
 
 import numpy as np
 import pytest
 
 import fxad
 import fxad.numpy as fnp
+from benchmarks.peak import peak_bytes
 from benchmarks.report import Row
 
 DEPTHS = (4, 16, 36, 64, 100, 144, 196, 256)
@@ -43,17 +42,7 @@ def peak_arrays(depth, size=None):
     """Peak memory of a gradient beyond what is alive before, in arrays of the layer's size."""
     x = np.linspace(-1.0, 1.0, WIDTH)
     gradient = fxad.grad(network(depth, size))
-    gradient(x)
-    fxad.clear_caches()  # the pool of large arrays is empty, and what is taken from it counts
-    gc.collect()
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        gradient(x)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    return (peak - before) / x.nbytes
+    return peak_bytes(lambda: gradient(x)) / x.nbytes
 
 
 def growth(peaks):
