@@ -35,13 +35,13 @@ def _linearize(
     primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: ClosedJaxpr, **params: Any
 ) -> tuple[list[Any], list[Any]]:
     """The tangents come from a call of their own, which computes again what is not saved."""
-    refuse_io_twice("checkpoint", jaxpr)
     params.pop("axis_name")
     nonzero = tuple(t is not None for t in tangents)
     saveable = ByPolicy(params["policy"] or policies.nothing_saveable)
     (forward, consts), (pushed, backward_consts), kept, out_nonzero = linearize_saving(
         jaxpr, nonzero, saveable
     )
+    refuse_io_twice("checkpoint", jaxpr)
     outs = bind_call(checkpoint_p, forward, [*consts, *primals], **params)
     count = len(jaxpr.out_avals)
     moved = [t for t in tangents if t is not None]

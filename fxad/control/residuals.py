@@ -11,12 +11,14 @@ import fxad.tree_util as tree_util
 from fxad.core.aval import ShapedArray, aval_of, is_differentiable
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from fxad.core.staging import stage
+from fxad.core.tracebacks import public
 from fxad.ops.identity import name_p
 from fxad.ops.transfer import offload_p
 from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs
 from fxad.transforms.staged import linearize_jaxpr
 
 
+@public
 def saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> list[tuple[Any, str]]:
     """What ``grad`` of a function would hold between its forward and its backward pass.
 
@@ -57,6 +59,7 @@ def saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> list[tu
     return _listed(forward, residuals, _argument_names(f, args, kwargs))
 
 
+@public
 def print_saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     """Prints what ``grad`` of a function would hold between its passes, an array to a line.
 

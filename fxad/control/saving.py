@@ -146,7 +146,9 @@ def _choose(
             needed = needed - {value} | {*eqn.outvars}
             named[value] = eqn.replace(eqn.outvars, outvars=eqn.invars)
         wanted = [(v, saveable(eqn, i)) for i, v in enumerate(eqn.outvars) if v in needed]
-        if all(word for _, word in wanted):
+        # What prints is heard of both runs, as in JAX, unless the policy may save it.
+        heard = bool(eqn.effects()) and not saveable(eqn, 0)
+        if all(word for _, word in wanted) and not heard:
             saved += wanted
         else:  # which makes all of its results anew
             again.append(eqn)

@@ -10,6 +10,7 @@ from typing import Any
 from fxad.control.checkpoint import checkpoint
 from fxad.control.policies import Policy
 from fxad.core.source import error
+from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.transforms.common import check_callable
 
@@ -64,6 +65,7 @@ def checkpoint_sequential(
     runs.append(_chain(parts[-1]))
     starts = [0, *itertools.accumulate(map(len, parts))]
 
+    @public
     def run(*args: Any) -> Any:
         if len(args) not in (1, 2):
             raise error(

@@ -90,6 +90,7 @@ def postponed(jaxpr: Jaxpr, late: Iterable[Var]) -> Jaxpr:
     """The same program, what does not depend on the late inputs computed where it is first read.
 
     What a backward pass computes again would otherwise be there all at once before it begins.
+    Equations with effects stay where they are among each other.
     """
     waiting: set[Atom] = set(late)
     first_read: dict[Atom, int] = {}
@@ -102,7 +103,9 @@ def postponed(jaxpr: Jaxpr, late: Iterable[Var]) -> Jaxpr:
     places: list[tuple[int, bool]] = [(0, False)] * end
     for i in reversed(range(end)):
         eqn = jaxpr.eqns[i]
-        place = i if depends[i] else min((first_read.get(v, end) for v in eqn.outvars), default=i)
+        place = min((first_read.get(v, end) for v in eqn.outvars), default=i)
+        if depends[i] or eqn.effects():
+            place = i
         places[i] = place, depends[i]
         first_read.update((v, min(place, first_read.get(v, end))) for v in eqn.invars)
     order = sorted(range(end), key=places.__getitem__)
