@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from fxad.control.call import Call, per_jaxpr
-from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, dce_jaxpr
+from fxad.control.loop import scan_p
+from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, axis_names, dce_jaxpr
 from fxad.core.primitive import Primitive
 from fxad.core.staging import hoist, stage
 from fxad.core.trace import Trace, current_trace, within
@@ -64,6 +66,16 @@ class InlineTrace(Trace):
 
 
 @per_jaxpr
+def inlined(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The same without calls."""
+
+    def flat(*args: Any) -> list[Any]:
+        return within(InlineTrace(current_trace()), closed, *args)
+
+    return stage(flat, closed.in_avals, "checkpoint")
+
+
+@per_jaxpr
 def derivative_jaxpr(
     closed: ClosedJaxpr, nonzero: tuple[bool, ...]
 ) -> tuple[ClosedJaxpr, list[bool]]:
@@ -76,12 +88,11 @@ def derivative_jaxpr(
     inputs, outputs = len(closed.in_avals), len(closed.out_avals)
 
     def both(*args: Any) -> list[Any]:
-        outs = within(InlineTrace(current_trace()), forward, *args[:inputs])
-        operands = [*outs[outputs:], *args[inputs:]]
-        return [*outs[:outputs], *within(InlineTrace(current_trace()), linear, *operands)]
+        outs = forward(*args[:inputs])
+        return [*outs[:outputs], *linear(*outs[outputs:], *args[inputs:])]
 
     tangent_avals = linear.in_avals[len(linear.in_avals) - sum(nonzero) :]
-    staged = stage(both, [*closed.in_avals, *tangent_avals], "checkpoint")
+    staged = inlined(stage(both, [*closed.in_avals, *tangent_avals], "checkpoint"))
     return ClosedJaxpr(dce_jaxpr(staged.jaxpr), staged.consts), out_nonzero
 
 
@@ -100,13 +111,15 @@ def linearize_saving(
     tangents = jaxpr.invars[len(primals) :]
     known, linear = _apart(jaxpr.eqns, tangents)
     needed = {v for v in jaxpr.outvars[outputs:] if isinstance(v, Var)}.difference(tangents)
-    saved, again = _choose(known, linear, needed, saveable)
+    reads = needed.union(*(eqn.invars for eqn in linear))
+    saved, again, changed = _choose(known, reads, saveable)
     hosts = _hosts(saved)
     leaving = [hosts.get(v, v) for v in saved]
     forward: Call = closed, []
     if saved:
         outvars = [*jaxpr.outvars[:outputs], *leaving]
-        forward = hoist(_part(derivative, primals, _offloading(known, hosts), outvars))
+        eqns = _offloading([changed.get(eqn, eqn) for eqn in known], hosts)
+        forward = hoist(_part(derivative, primals, eqns, outvars))
     fetches = [Eqn(fetch_p, (host,), (v,), {}) for v, host in hosts.items()]
     backward = [*fetches, *again, *linear]
     read = {v for eqn in backward for v in eqn.invars} | needed
@@ -130,14 +143,21 @@ def _apart(eqns: Sequence[Eqn], tangents: Sequence[Var]) -> tuple[list[Eqn], lis
     return known, linear
 
 
-def _choose(
-    known: Sequence[Eqn], linear: Sequence[Eqn], needed: set[Var], saveable: Saveable
-) -> tuple[dict[Var, bool | Offloadable], list[Eqn]]:
-    """What is saved and how, and the equations that run again, from what is read backward."""
-    needed = needed | {v for eqn in linear for v in eqn.invars if isinstance(v, Var)}
+class Choice(NamedTuple):
+    """What is saved and how, what runs again, and equations whose results it has taken more of."""
+
+    saved: dict[Var, bool | Offloadable]
+    again: list[Eqn]
+    forward: dict[Eqn, Eqn]
+
+
+def _choose(known: Sequence[Eqn], reads: Iterable[Atom], saveable: Saveable) -> Choice:
+    """How what is read backward comes about, from equations that run forward."""
+    needed = {v for v in reads if isinstance(v, Var)}
     made = {v for eqn in known for v in eqn.outvars}
     saved: list[tuple[Var, bool | Offloadable]] = []
     again = []
+    forward: dict[Eqn, Eqn] = {}
     named: dict[Atom, Eqn] = {}
     for eqn in reversed(known):
         value = eqn.invars[0] if eqn.primitive is name_p else None
@@ -150,12 +170,73 @@ def _choose(
         heard = bool(eqn.effects()) and not saveable(eqn, 0)
         if all(word for _, word in wanted) and not heard:
             saved += wanted
-        else:  # which makes all of its results anew
-            again.append(eqn)
-            needed.update(v for v in eqn.invars if isinstance(v, Var))
-            for v in eqn.outvars:
-                named.pop(v, None)
-    return dict(reversed(saved)), [*named.values(), *reversed(again)]
+            continue
+        # Else it makes all of its results anew; a loop, what its steps do not save.
+        within_steps = _choose_in_loop(eqn, needed, saveable) if eqn.primitive is scan_p else None
+        if within_steps is not None:
+            saved += reversed(within_steps.saved.items())
+            forward.update(within_steps.forward)
+        rest = [eqn] if within_steps is None else within_steps.again
+        again += rest
+        needed.update(v for e in rest for v in e.invars if isinstance(v, Var))
+        for v in (v for e in rest for v in e.outvars):
+            named.pop(v, None)
+    return Choice(dict(reversed(saved)), [*named.values(), *reversed(again)], forward)
+
+
+def _choose_in_loop(eqn: Eqn, needed: set[Var], saveable: Saveable) -> Choice | None:
+    """What the steps of a loop save is stacked, and the loop that runs again scans it.
+
+    None where its steps save nothing.
+    """
+    jaxpr = inlined(eqn.params["jaxpr"]).jaxpr
+    first, count = eqn.params["num_consts"], eqn.params["num_carry"]
+    carried = range(first, first + count)
+    flags = [v in needed for v in eqn.outvars]
+    while True:
+        reads: set[Atom] = set(itertools.compress(jaxpr.outvars, flags))
+        inner = _choose(jaxpr.eqns, reads, saveable)
+        reads.update(v for e in inner.again for v in e.invars)
+        grown = [flags[i - first] or jaxpr.invars[i] in reads for i in carried]
+        if flags[:count] == grown:
+            break
+        flags[:count] = grown
+    if not inner.saved or jaxpr.constvars:
+        return None
+    # What is stacked anyway is saved as it is, the rest is stacked beside it.
+    stacks: dict[Atom, Var] = dict(zip(jaxpr.outvars[count:], eqn.outvars[count:], strict=True))
+    beside = [v for v in inner.saved if v not in stacks]
+    eqns = [inner.forward.get(e, e) for e in jaxpr.eqns]
+    operands = list(zip(jaxpr.invars, eqn.invars, strict=True))
+    forward = _loop(eqn, operands, eqns, [*jaxpr.outvars, *beside], (first, count))
+    new = forward.outvars[len(eqn.outvars) :]
+    forward = forward.replace(outvars=[*eqn.outvars, *new])
+    stacks.update(zip(beside, new, strict=True))
+    saved = {stacks[v]: word for v, word in inner.saved.items()}
+    read = [flags[i - first] if i in carried else x in reads for i, x in enumerate(jaxpr.invars)]
+    operands = list(itertools.compress(operands, read))
+    operands += [(v, stacks[v]) for v in inner.saved if v in reads]
+    pairs = zip(jaxpr.outvars, eqn.outvars, flags, strict=True)
+    results = [(y, v) for y, v, flag in pairs if flag and v not in saved]
+    sizes = sum(read[:first]), sum(flags[:count])
+    again = _loop(eqn, operands, inner.again, [y for y, _ in results], sizes)
+    again = again.replace(outvars=[v for _, v in results])
+    return Choice(saved, [again] if results or again.effects() else [], {eqn: forward})
+
+
+def _loop(
+    eqn: Eqn,
+    operands: Sequence[tuple[Var, Atom]],
+    eqns: Sequence[Eqn],
+    outvars: Sequence[Atom],
+    sizes: tuple[int, int],
+) -> Eqn:
+    """A loop as another one, with other steps on other operands, so many constants and carries."""
+    closed = ClosedJaxpr(Jaxpr((), [x for x, _ in operands], eqns, outvars))
+    changes = {"jaxpr": closed, "num_consts": sizes[0], "num_carry": sizes[1]}
+    params = eqn.params | changes | {"axis_name": axis_names(closed)}
+    avals = scan_p.abstract(*(v.aval for _, v in operands), **params)
+    return Eqn(scan_p, [v for _, v in operands], list(map(Var, avals)), params, eqn.source)
 
 
 def _hosts(saved: dict[Var, bool | Offloadable]) -> dict[Var, Var]:
