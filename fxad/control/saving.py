@@ -110,6 +110,8 @@ def linearize_saving(
     primals = jaxpr.invars[: len(closed.in_avals)]
     tangents = jaxpr.invars[len(primals) :]
     known, linear = _apart(jaxpr.eqns, tangents)
+    factors, linear = _factors_of_loops(linear, tangents, saveable)
+    known += factors
     needed = {v for v in jaxpr.outvars[outputs:] if isinstance(v, Var)}.difference(tangents)
     reads = needed.union(*(eqn.invars for eqn in linear))
     saved, again, changed = _choose(known, reads, saveable)
@@ -224,16 +226,59 @@ def _choose_in_loop(eqn: Eqn, needed: set[Var], saveable: Saveable) -> Choice | 
     return Choice(saved, [again] if results or again.effects() else [], {eqn: forward})
 
 
+def _factors_of_loops(
+    linear: Sequence[Eqn], tangents: Sequence[Var], saveable: Saveable
+) -> tuple[list[Eqn], list[Eqn]]:
+    """Loops that make what linear loops could save, and the linear loops that scan it."""
+    active: set[Atom] = set(tangents)
+    factors, loops = [], []
+    for eqn in linear:
+        parts = None
+        if eqn.primitive is scan_p:
+            parts = _factors_of_loop(eqn, [v in active for v in eqn.invars], saveable)
+        if parts is not None:
+            factors.append(parts[0])
+        loops.append(eqn if parts is None else parts[1])
+        active.update(eqn.outvars)
+    return factors, loops
+
+
+def _factors_of_loop(
+    eqn: Eqn, linear_in: Sequence[bool], saveable: Saveable
+) -> tuple[Eqn, Eqn] | None:
+    jaxpr = inlined(eqn.params["jaxpr"]).jaxpr
+    first, count = eqn.params["num_consts"], eqn.params["num_carry"]
+    flags = [flag or first <= i < first + count for i, flag in enumerate(linear_in)]
+    known, linear = _apart(jaxpr.eqns, list(itertools.compress(jaxpr.invars, flags)))
+    reads: set[Atom] = set(jaxpr.outvars).union(*(e.invars for e in linear))
+    inner = _choose(known, reads, saveable)
+    if not inner.saved or jaxpr.constvars:
+        return None
+    operands = list(zip(jaxpr.invars, eqn.invars, strict=True))
+    fixed = [pair for pair, flag in zip(operands, flags, strict=True) if not flag]
+    sizes = first - sum(flags[:first]), 0
+    eqns = [inner.forward.get(e, e) for e in known]
+    factors = _loop(eqn, fixed, eqns, list(inner.saved), sizes, linear=False)
+    reads.update(v for e in inner.again for v in e.invars)
+    read = [flag or x in reads for flag, x in zip(flags, jaxpr.invars, strict=True)]
+    operands = list(itertools.compress(operands, read))
+    operands += zip(inner.saved, factors.outvars, strict=True)
+    sizes = sum(read[:first]), count
+    pushed = _loop(eqn, operands, [*inner.again, *linear], jaxpr.outvars, sizes)
+    return factors, pushed.replace(outvars=eqn.outvars)
+
+
 def _loop(
     eqn: Eqn,
     operands: Sequence[tuple[Var, Atom]],
     eqns: Sequence[Eqn],
     outvars: Sequence[Atom],
     sizes: tuple[int, int],
+    **changes: Any,
 ) -> Eqn:
     """A loop as another one, with other steps on other operands, so many constants and carries."""
     closed = ClosedJaxpr(Jaxpr((), [x for x, _ in operands], eqns, outvars))
-    changes = {"jaxpr": closed, "num_consts": sizes[0], "num_carry": sizes[1]}
+    changes |= {"jaxpr": closed, "num_consts": sizes[0], "num_carry": sizes[1]}
     params = eqn.params | changes | {"axis_name": axis_names(closed)}
     avals = scan_p.abstract(*(v.aval for _, v in operands), **params)
     return Eqn(scan_p, [v for _, v in operands], list(map(Var, avals)), params, eqn.source)
