@@ -4,7 +4,7 @@ from fxad.control import policies as checkpoint_policies
 from fxad.control.checkpoint import checkpoint, remat
 from fxad.control.policies import Recompute, Saveable, checkpoint_name
 from fxad.control.residuals import print_saved_residuals, saved_residuals
-from fxad.control.saving import Offloadable
+from fxad.control.saving_inner import Offloadable
 
 __all__ = [
     "Offloadable",

@@ -67,7 +67,7 @@ def _share_constants(branches: Sequence[ClosedJaxpr]) -> tuple[Branches, list[An
     return tuple(opened), list(shared.values())
 
 
-def _arranged(
+def arranged_branch(
     closed: ClosedJaxpr,
     in_avals: Sequence[ShapedArray],
     takes: Sequence[int],
@@ -92,7 +92,7 @@ def _alike_outputs(
         places = spread(range(fixed, fixed + sum(nonzero)), nonzero)
         outputs = [*zip(closed.out_avals[:fixed], range(fixed), strict=True)]
         outputs += [(a, i) for a, i, w in zip(avals, places, wanted, strict=True) if w]
-        alike.append(_arranged(closed, closed.in_avals, range(len(closed.in_avals)), outputs))
+        alike.append(arranged_branch(closed, closed.in_avals, range(len(closed.in_avals)), outputs))
     return alike, wanted
 
 
@@ -108,7 +108,7 @@ def _linearized(first: ClosedJaxpr, rest: Branches, nonzero: tuple[bool, ...]) -
     """Branches ``operands -> outputs, residuals``, and ``residuals, tangents -> tangents``."""
     parts = [linearize_jaxpr(branch, nonzero) for branch in (first, *rest)]
     count = len(first.out_avals)
-    residual_avals, places = _residual_slots([f.out_avals[count:] for f, _, _ in parts])
+    residual_avals, places = residual_slots([f.out_avals[count:] for f, _, _ in parts])
     out_nonzero = [any(flags) for flags in zip(*(nz for _, _, nz in parts), strict=True)]
     tangent_avals = [a for a, n in zip(first.in_avals, nonzero, strict=True) if n]
     linear_avals = [*residual_avals, *tangent_avals]
@@ -121,7 +121,7 @@ def _linearized(first: ClosedJaxpr, rest: Branches, nonzero: tuple[bool, ...]) -
         outputs += zip(forward.out_avals[:count], range(count), strict=True)
         outputs += zip(residual_avals, source, strict=True)
         everything = range(len(first.in_avals))
-        forwards.append(_arranged(forward, first.in_avals, everything, outputs))
+        forwards.append(arranged_branch(forward, first.in_avals, everything, outputs))
         tangents = range(len(residual_avals), len(linear_avals))
         pushed = spread(range(sum(own_nonzero)), own_nonzero)
         outputs = [
@@ -129,11 +129,11 @@ def _linearized(first: ClosedJaxpr, rest: Branches, nonzero: tuple[bool, ...]) -
             for a, i, w in zip(first.out_avals, pushed, out_nonzero, strict=True)
             if w
         ]
-        linears.append(_arranged(linear, linear_avals, [*slots, *tangents], outputs))
+        linears.append(arranged_branch(linear, linear_avals, [*slots, *tangents], outputs))
     return _share_constants(forwards), _share_constants(linears), out_nonzero
 
 
-def _residual_slots(
+def residual_slots(
     residuals: Sequence[Sequence[ShapedArray]],
 ) -> tuple[list[ShapedArray], list[list[int]]]:
     """Places for the residuals of whichever branch is taken: those of one type share a place."""

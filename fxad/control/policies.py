@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import fxad.tree as tree
-from fxad.control.saving import Offloadable
+from fxad.control.saving_inner import Offloadable
 from fxad.core.jaxpr import Eqn
 from fxad.core.primitive import Primitive
 from fxad.core.source import error

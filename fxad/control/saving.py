@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from fxad.control.call import Call, per_jaxpr
+from fxad.control.cond import cond_p
 from fxad.control.loop import scan_p
-from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, axis_names, dce_jaxpr
-from fxad.core.primitive import Primitive
+from fxad.control.saving_inner import (
+    Choice,
+    Offloadable,
+    Saveable,
+    Word,
+    apart,
+    choose_in_branches,
+    choose_in_loop,
+    factors_of_branches,
+    factors_of_loop,
+    inlined,
+)
+from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, dce_jaxpr
 from fxad.core.staging import hoist, stage
-from fxad.core.trace import Trace, current_trace, within
 from fxad.ops.identity import name_p
 from fxad.ops.transfer import fetch_p, offload_p
 from fxad.transforms.staged import linearize_jaxpr, postponed
-
-
-class Offloadable(NamedTuple):
-    """A policy's word for: keep it in the host's memory.
-
-    Args:
-      src: where the value is, ``"device"``.
-      dst: where it is kept, ``"pinned_host"``.
-
-    Example:
-      >>> import fxad
-      >>> fxad.ad_checkpoint.Offloadable(src="device", dst="pinned_host").dst
-      'pinned_host'
-    """
-
-    src: str = "device"
-    dst: str = "pinned_host"
-
-
-#: Whether a result of an equation, by its index, may be kept: False, True, or in which memory.
-Saveable = Callable[[Eqn, int], bool | Offloadable]
 
 
 class Saving(NamedTuple):
@@ -50,29 +39,6 @@ class Saving(NamedTuple):
     tangents: Call
     kept: list[int]
     out_nonzero: list[bool]
-
-
-class InlineTrace(Trace):
-    """Runs the equations of called jaxprs in the place of the calls; ``checkpoint`` stays."""
-
-    __slots__ = ()
-
-    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        """Interprets one application of a primitive."""
-        if primitive.inlines == "jaxpr" and "prevent_cse" not in params:
-            return params["jaxpr"](*args)
-        assert self.parent is not None
-        return self.parent.process(primitive, args, params)
-
-
-@per_jaxpr
-def inlined(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """The same without calls."""
-
-    def flat(*args: Any) -> list[Any]:
-        return within(InlineTrace(current_trace()), closed, *args)
-
-    return stage(flat, closed.in_avals, "checkpoint")
 
 
 @per_jaxpr
@@ -109,12 +75,16 @@ def linearize_saving(
     jaxpr, outputs = derivative.jaxpr, len(closed.out_avals)
     primals = jaxpr.invars[: len(closed.in_avals)]
     tangents = jaxpr.invars[len(primals) :]
-    known, linear = _apart(jaxpr.eqns, tangents)
-    factors, linear = _factors_of_loops(linear, tangents, saveable)
-    known += factors
+    known, linear = apart(jaxpr.eqns, tangents)
+    factors, linear = _factors(linear, tangents, saveable)
     needed = {v for v in jaxpr.outvars[outputs:] if isinstance(v, Var)}.difference(tangents)
     reads = needed.union(*(eqn.invars for eqn in linear))
-    saved, again, changed = _choose(known, reads, saveable)
+    known += factors
+
+    def may_save(eqn: Eqn, index: int) -> Word:
+        return factors[eqn][index] if eqn in factors else saveable(eqn, index)
+
+    saved, again, changed = _choose(known, reads, may_save)
     hosts = _hosts(saved)
     leaving = [hosts.get(v, v) for v in saved]
     forward: Call = closed, []
@@ -132,32 +102,16 @@ def linearize_saving(
     return Saving(forward, hoist(pushed), kept, out_nonzero)
 
 
-def _apart(eqns: Sequence[Eqn], tangents: Sequence[Var]) -> tuple[list[Eqn], list[Eqn]]:
-    """The equations that do not depend on the tangents, and those that do."""
-    active: set[Atom] = set(tangents)
-    known, linear = [], []
-    for eqn in eqns:
-        if active.isdisjoint(eqn.invars):
-            known.append(eqn)
-        else:
-            linear.append(eqn)
-            active.update(eqn.outvars)
-    return known, linear
-
-
-class Choice(NamedTuple):
-    """What is saved and how, what runs again, and equations whose results it has taken more of."""
-
-    saved: dict[Var, bool | Offloadable]
-    again: list[Eqn]
-    forward: dict[Eqn, Eqn]
+#: What saves values within itself, and what linear ones have to save.
+_CHOICES = {scan_p: choose_in_loop, cond_p: choose_in_branches}
+_FACTORS = {scan_p: factors_of_loop, cond_p: factors_of_branches}
 
 
 def _choose(known: Sequence[Eqn], reads: Iterable[Atom], saveable: Saveable) -> Choice:
     """How what is read backward comes about, from equations that run forward."""
     needed = {v for v in reads if isinstance(v, Var)}
     made = {v for eqn in known for v in eqn.outvars}
-    saved: list[tuple[Var, bool | Offloadable]] = []
+    saved: list[tuple[Var, Word]] = []
     again = []
     forward: dict[Eqn, Eqn] = {}
     named: dict[Atom, Eqn] = {}
@@ -173,12 +127,13 @@ def _choose(known: Sequence[Eqn], reads: Iterable[Atom], saveable: Saveable) -> 
         if all(word for _, word in wanted) and not heard:
             saved += wanted
             continue
-        # Else it makes all of its results anew; a loop, what its steps do not save.
-        within_steps = _choose_in_loop(eqn, needed, saveable) if eqn.primitive is scan_p else None
-        if within_steps is not None:
-            saved += reversed(within_steps.saved.items())
-            forward.update(within_steps.forward)
-        rest = [eqn] if within_steps is None else within_steps.again
+        # Else it makes all of its results anew; loops and branches, what is not saved within.
+        rule = _CHOICES.get(eqn.primitive)
+        inner = None if rule is None else rule(_choose, eqn, needed, saveable)
+        if inner is not None:
+            saved += reversed(inner.saved.items())
+            forward.update(inner.forward)
+        rest = [eqn] if inner is None else inner.again
         again += rest
         needed.update(v for e in rest for v in e.invars if isinstance(v, Var))
         for v in (v for e in rest for v in e.outvars):
@@ -186,105 +141,24 @@ def _choose(known: Sequence[Eqn], reads: Iterable[Atom], saveable: Saveable) -> 
     return Choice(dict(reversed(saved)), [*named.values(), *reversed(again)], forward)
 
 
-def _choose_in_loop(eqn: Eqn, needed: set[Var], saveable: Saveable) -> Choice | None:
-    """What the steps of a loop save is stacked, and the loop that runs again scans it.
-
-    None where its steps save nothing.
-    """
-    jaxpr = inlined(eqn.params["jaxpr"]).jaxpr
-    first, count = eqn.params["num_consts"], eqn.params["num_carry"]
-    carried = range(first, first + count)
-    flags = [v in needed for v in eqn.outvars]
-    while True:
-        reads: set[Atom] = set(itertools.compress(jaxpr.outvars, flags))
-        inner = _choose(jaxpr.eqns, reads, saveable)
-        reads.update(v for e in inner.again for v in e.invars)
-        grown = [flags[i - first] or jaxpr.invars[i] in reads for i in carried]
-        if flags[:count] == grown:
-            break
-        flags[:count] = grown
-    if not inner.saved or jaxpr.constvars:
-        return None
-    # What is stacked anyway is saved as it is, the rest is stacked beside it.
-    stacks: dict[Atom, Var] = dict(zip(jaxpr.outvars[count:], eqn.outvars[count:], strict=True))
-    beside = [v for v in inner.saved if v not in stacks]
-    eqns = [inner.forward.get(e, e) for e in jaxpr.eqns]
-    operands = list(zip(jaxpr.invars, eqn.invars, strict=True))
-    forward = _loop(eqn, operands, eqns, [*jaxpr.outvars, *beside], (first, count))
-    new = forward.outvars[len(eqn.outvars) :]
-    forward = forward.replace(outvars=[*eqn.outvars, *new])
-    stacks.update(zip(beside, new, strict=True))
-    saved = {stacks[v]: word for v, word in inner.saved.items()}
-    read = [flags[i - first] if i in carried else x in reads for i, x in enumerate(jaxpr.invars)]
-    operands = list(itertools.compress(operands, read))
-    operands += [(v, stacks[v]) for v in inner.saved if v in reads]
-    pairs = zip(jaxpr.outvars, eqn.outvars, flags, strict=True)
-    results = [(y, v) for y, v, flag in pairs if flag and v not in saved]
-    sizes = sum(read[:first]), sum(flags[:count])
-    again = _loop(eqn, operands, inner.again, [y for y, _ in results], sizes)
-    again = again.replace(outvars=[v for _, v in results])
-    return Choice(saved, [again] if results or again.effects() else [], {eqn: forward})
-
-
-def _factors_of_loops(
+def _factors(
     linear: Sequence[Eqn], tangents: Sequence[Var], saveable: Saveable
-) -> tuple[list[Eqn], list[Eqn]]:
-    """Loops that make what linear loops could save, and the linear loops that scan it."""
+) -> tuple[dict[Eqn, list[Word]], list[Eqn]]:
+    """What makes the values that linear loops and branches could save, and those, reading them."""
     active: set[Atom] = set(tangents)
-    factors, loops = [], []
+    factors, pushing = {}, []
     for eqn in linear:
-        parts = None
-        if eqn.primitive is scan_p:
-            parts = _factors_of_loop(eqn, [v in active for v in eqn.invars], saveable)
+        rule = _FACTORS.get(eqn.primitive)
+        flags = [v in active for v in eqn.invars]
+        parts = None if rule is None else rule(_choose, eqn, flags, saveable)
         if parts is not None:
-            factors.append(parts[0])
-        loops.append(eqn if parts is None else parts[1])
+            factors[parts.made] = parts.words
+        pushing.append(eqn if parts is None else parts.pushing)
         active.update(eqn.outvars)
-    return factors, loops
+    return factors, pushing
 
 
-def _factors_of_loop(
-    eqn: Eqn, linear_in: Sequence[bool], saveable: Saveable
-) -> tuple[Eqn, Eqn] | None:
-    jaxpr = inlined(eqn.params["jaxpr"]).jaxpr
-    first, count = eqn.params["num_consts"], eqn.params["num_carry"]
-    flags = [flag or first <= i < first + count for i, flag in enumerate(linear_in)]
-    known, linear = _apart(jaxpr.eqns, list(itertools.compress(jaxpr.invars, flags)))
-    reads: set[Atom] = set(jaxpr.outvars).union(*(e.invars for e in linear))
-    inner = _choose(known, reads, saveable)
-    if not inner.saved or jaxpr.constvars:
-        return None
-    operands = list(zip(jaxpr.invars, eqn.invars, strict=True))
-    fixed = [pair for pair, flag in zip(operands, flags, strict=True) if not flag]
-    sizes = first - sum(flags[:first]), 0
-    eqns = [inner.forward.get(e, e) for e in known]
-    factors = _loop(eqn, fixed, eqns, list(inner.saved), sizes, linear=False)
-    reads.update(v for e in inner.again for v in e.invars)
-    read = [flag or x in reads for flag, x in zip(flags, jaxpr.invars, strict=True)]
-    operands = list(itertools.compress(operands, read))
-    operands += zip(inner.saved, factors.outvars, strict=True)
-    sizes = sum(read[:first]), count
-    pushed = _loop(eqn, operands, [*inner.again, *linear], jaxpr.outvars, sizes)
-    return factors, pushed.replace(outvars=eqn.outvars)
-
-
-def _loop(
-    eqn: Eqn,
-    operands: Sequence[tuple[Var, Atom]],
-    eqns: Sequence[Eqn],
-    outvars: Sequence[Atom],
-    sizes: tuple[int, int],
-    **changes: Any,
-) -> Eqn:
-    """A loop as another one, with other steps on other operands, so many constants and carries."""
-    closed = ClosedJaxpr(Jaxpr((), [x for x, _ in operands], eqns, outvars))
-    changes |= {"jaxpr": closed, "num_consts": sizes[0], "num_carry": sizes[1]}
-    params = eqn.params | changes | {"axis_name": axis_names(closed)}
-    avals = scan_p.abstract(*(v.aval for _, v in operands), **params)
-    return Eqn(scan_p, [v for _, v in operands], list(map(Var, avals)), params, eqn.source)
-
-
-def _hosts(saved: dict[Var, bool | Offloadable]) -> dict[Var, Var]:
+def _hosts(saved: dict[Var, Word]) -> dict[Var, Var]:
     """For each value that moves to the host's memory, the variable that it is there."""
     moved = [v for v, word in saved.items() if isinstance(word, Offloadable)]
     return {v: Var(v.aval) for v in moved if v.aval.shape}  # numbers are not worth the way

@@ -7,7 +7,8 @@ import pytest
 
 import fxad
 import fxad.numpy as fnp
-from fxad.control.saving import Offloadable, derivative_jaxpr, linearize_saving
+from fxad.control.saving import derivative_jaxpr, linearize_saving
+from fxad.control.saving_inner import Offloadable
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import check_jaxpr
 from fxad.core.staging import stage

@@ -1,4 +1,4 @@
-"""Policies around loops: they speak of the steps, whose values are stacked."""
+"""Policies around loops and branches speak of what is within: steps, and branches taken."""
 
 import numpy as np
 import pytest
@@ -32,6 +32,26 @@ def backwards(w, x, xs):
     return lax.scan(lambda c, x: (fnp.sin(w @ c) + x, None), x, xs, reverse=True)[0].sum()
 
 
+def branches(w, x, xs):
+    """Branches with other values to save, in a loop and outside."""
+    def first(x):
+        return fnp.tanh(checkpoint_name(w @ x, "hidden")) * xs[0]
+
+    def second(x):
+        return checkpoint_name(fnp.sin(checkpoint_name(x, "inner")), "out") @ w + fnp.exp(w[0] @ x)
+
+    def third(x):
+        return x * 2.0
+
+    y = lax.cond(fnp.sum(x) > 0.0, first, second, x)
+    z = lax.switch(fnp.sum(x * x).astype(int) % 3, [third, first, second], y)
+
+    def step(c, x):
+        return lax.cond(c[0] > x[0], second, first, c), None
+
+    return fnp.sum(fnp.cos(z)) + lax.scan(step, y, xs)[0].sum()
+
+
 POLICIES = {
     "everything": policies.everything_saveable,
     "dots": policies.dots_saveable,
@@ -46,7 +66,7 @@ POLICIES = {
 }
 
 
-@pytest.mark.parametrize("function", [steps, backwards])
+@pytest.mark.parametrize("function", [steps, backwards, branches])
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES.keys())
 def test_values_and_derivatives_are_the_functions_own(function, policy):
     f = fxad.checkpoint(function, policy=policy)
@@ -61,13 +81,16 @@ def test_values_and_derivatives_are_the_functions_own(function, policy):
     np.testing.assert_allclose(rows[1], fxad.grad(function)(W, 2 * X, XS), rtol=1e-12)
 
 
+@pytest.mark.parametrize("function", [steps, branches])
 @pytest.mark.parametrize("name", ["dots", "cos", "offload"])
-def test_second_derivatives(name):
-    check_grads(fxad.checkpoint(steps, policy=POLICIES[name]), (W, X, XS), order=2, modes=["rev"])
+def test_second_derivatives(function, name):
+    f = fxad.checkpoint(function, policy=POLICIES[name])
+    check_grads(f, (W, X, XS), order=2, modes=["rev"])
 
 
+@pytest.mark.parametrize("function", [steps, branches])
 @pytest.mark.parametrize("seed", range(10))
-def test_any_choice_gives_the_derivative(seed):
+def test_any_choice_gives_the_derivative(function, seed):
     """A policy that throws a die for each kind of operation and number of its operands' axes."""
     words = np.random.default_rng(seed).integers(0, 3, size=1000)
 
@@ -75,10 +98,11 @@ def test_any_choice_gives_the_derivative(seed):
         key = sum(map(ord, str(primitive))) + 7 * sum(len(a.shape) for a in avals)
         return (False, True, Offloadable())[words[key % 1000]]
 
-    got = fxad.grad(fxad.checkpoint(steps, policy=policy), argnums=(0, 1, 2))(W, X, XS)
-    wanted = fxad.grad(steps, argnums=(0, 1, 2))(W, X, XS)
-    for a, b in zip(got, wanted, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-12)
+    for x in (X, -X):
+        got = fxad.grad(fxad.checkpoint(function, policy=policy), argnums=(0, 1, 2))(W, x, XS)
+        wanted = fxad.grad(function, argnums=(0, 1, 2))(W, x, XS)
+        for a, b in zip(got, wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
 # What runs again: the counts are JAX's ------------------------------------------------------------
@@ -122,6 +146,35 @@ def test_factors_of_a_linear_loop_are_saved():
     push = str(fxad.make_jaxpr(fxad.linearize(f, 4.0)[1])(1.0))
     assert push.count(" sin ") == push.count(" cos ") == 0
     check_grads(f, (3.0,), order=2, modes=["rev"])
+
+
+def test_branches_save_what_the_one_that_is_taken_needs():
+    f = fxad.checkpoint(
+        lambda x: lax.cond(x > 0, fnp.sin, lambda x: x, x), policy=POLICIES["cos"]
+    )
+    push = str(fxad.make_jaxpr(fxad.linearize(f, 4.0)[1])(1.0))
+    assert push.count(" sin ") == push.count(" cos ") == 0
+    assert (fxad.grad(f)(0.5), fxad.grad(f)(-0.5)) == (np.cos(0.5), 1.0)
+
+    def outside(w):
+        return lax.cond(w[0, 0] > 0, lambda x: sines(w)(x, None)[0], lambda x: x, np.ones(5))
+
+    g = fxad.checkpoint(outside, policy=policies.dots_saveable)
+    # JAX's numbers; a branch per condition is written, and one of them runs.
+    assert runs(g, np.ones((5, 5))) == (2, 3, 5)
+
+
+def test_a_branch_that_is_saved_runs_once():
+    def f(x):
+        once = lambda x: checkpoint_name(counted(x), "c") * 2.0  # noqa: E731
+        return lax.cond(x > 0.0, once, lambda x: counted(counted(x)), x)
+
+    for policy, again in [(policies.save_only_these_names("c"), (0, 2)), (None, (1, 2))]:
+        for x, runs in zip((0.5, -0.5), again, strict=True):
+            y, pull = fxad.vjp(fxad.jit(fxad.checkpoint(f, policy=policy)), x)
+            with count() as found:
+                pull(y)
+            assert len(found) == runs
 
 
 def test_steps_that_are_saved_run_once():
