@@ -102,7 +102,7 @@ def choose_in_loop(
 ) -> Choice | None:
     """What the steps of a loop save is stacked, and the loop that runs again scans it.
 
-    None where its steps save nothing.
+    That one computes what is read alone. None where the loop can only run again as it is.
     """
     jaxpr = inlined(eqn.params["jaxpr"]).jaxpr
     first, count = eqn.params["num_consts"], eqn.params["num_carry"]
@@ -116,7 +116,7 @@ def choose_in_loop(
         if flags[:count] == grown:
             break
         flags[:count] = grown
-    if not inner.saved or jaxpr.constvars:
+    if jaxpr.constvars:
         return None
     # What is stacked anyway is saved as it is, the rest is stacked beside it.
     stacks: dict[Atom, Var] = dict(zip(jaxpr.outvars[count:], eqn.outvars[count:], strict=True))
@@ -136,7 +136,8 @@ def choose_in_loop(
     sizes = sum(read[:first]), sum(flags[:count])
     again = _loop(eqn, operands, inner.again, [y for y, _ in results], sizes)
     again = again.replace(outvars=[v for _, v in results])
-    return Choice(saved, [again] if results or again.effects() else [], {eqn: forward})
+    forwards = {eqn: forward} if saved else {}
+    return Choice(saved, [again] if results or again.effects() else [], forwards)
 
 
 def factors_of_loop(
@@ -191,25 +192,25 @@ def choose_in_branches(
 ) -> Choice | None:
     """What the branch that is taken saves is a result, and what runs again is the rest of it.
 
-    None where the branches save nothing.
+    Of that, what is read alone. None where the branches can only run again as they are.
     """
     flags = [v in needed for v in eqn.outvars]
     jaxprs = [inlined(branch).jaxpr for branch in eqn.params["branches"]]
     inners = [choose(j.eqns, itertools.compress(j.outvars, flags), saveable) for j in jaxprs]
     every = [True] * len(jaxprs[0].invars)
-    forwards = [(j.eqns, j.outvars) for j in jaxprs]
-    made = _saving_branches(eqn, jaxprs, inners, every, forwards)
+    whole = [(j.eqns, j.outvars) for j in jaxprs]
+    made = _saving_branches(eqn, jaxprs, inners, every, whole)
     if made is None:
         return None
     forward, places = made
     slots = forward.outvars[len(eqn.outvars) :]
-    forward = forward.replace(outvars=[*eqn.outvars, *slots])
+    forwards = {eqn: forward.replace(outvars=[*eqn.outvars, *slots])} if slots else {}
     words = _slot_words(inners, places, len(slots))
     rest = [(i.again, list(itertools.compress(j.outvars, flags)))
             for i, j in zip(inners, jaxprs, strict=True)]
     again = _reading_branches(eqn, jaxprs, inners, places, slots, rest)
     again = again.replace(outvars=list(itertools.compress(eqn.outvars, flags)))
-    return Choice(dict(zip(slots, words, strict=True)), [again], {eqn: forward})
+    return Choice(dict(zip(slots, words, strict=True)), [again], forwards)
 
 
 def factors_of_branches(
@@ -226,7 +227,7 @@ def factors_of_branches(
     empty: list[Atom] = []
     forwards = [(known, empty) for known, _ in parts]
     made = _saving_branches(eqn, jaxprs, inners, fixed, forwards)
-    if made is None:
+    if made is None or not made[0].outvars:
         return None
     factors, places = made
     factors.params["linear"] = False
@@ -256,7 +257,7 @@ def _saving_branches(
 ) -> tuple[Eqn, list[list[int]]] | None:
     """Branches with the saved values of whichever is taken as further results, and their places."""
     saved = [v for inner in inners for v in inner.saved]
-    if not saved or any(v.aval.weak_type for v in saved) or any(j.constvars for j in jaxprs):
+    if any(v.aval.weak_type for v in saved) or any(j.constvars for j in jaxprs):
         return None
     avals, places = residual_slots([[v.aval for v in inner.saved] for inner in inners])
     branches = []
