@@ -77,7 +77,8 @@ class Jaxpr:
     """A function without free variables: ``constvars`` and ``invars`` to ``outvars``."""
 
     __slots__ = (
-        "constvars", "invars", "eqns", "outvars", "_dead_after", "_effects", "__weakref__"
+        "constvars", "invars", "eqns", "outvars", "_dead_after", "_effects", "_axis_names",
+        "__weakref__",
     )
 
     def __init__(
@@ -91,6 +92,7 @@ class Jaxpr:
         self.eqns, self.outvars = tuple(eqns), tuple(outvars)
         self._dead_after: list[list[Var]] | None = None
         self._effects: frozenset[str] | None = None
+        self._axis_names: tuple[Any, ...] | None = None
 
     @property
     def in_avals(self) -> list[ShapedArray]:
@@ -224,13 +226,17 @@ def dce_jaxpr(
 
 def axis_names(jaxpr: Jaxpr | ClosedJaxpr) -> tuple[Any, ...]:
     """The names of the batched axes that a jaxpr's collectives speak of."""
-    found: dict[Any, None] = {}
-    for eqn in jaxpr.eqns:
-        if eqn.primitive.collective:
-            found.update(dict.fromkeys(eqn.params["axis_name"]))
-        for inner in sub_jaxprs(eqn.params):
-            found.update(dict.fromkeys(axis_names(inner)))
-    return tuple(found)
+    if isinstance(jaxpr, ClosedJaxpr):
+        jaxpr = jaxpr.jaxpr
+    if jaxpr._axis_names is None:
+        found: dict[Any, None] = {}
+        for eqn in jaxpr.eqns:
+            if eqn.primitive.collective:
+                found.update(dict.fromkeys(eqn.params["axis_name"]))
+            for inner in sub_jaxprs(eqn.params):
+                found.update(dict.fromkeys(axis_names(inner)))
+        jaxpr._axis_names = tuple(found)
+    return jaxpr._axis_names
 
 
 def sub_jaxprs(params: dict[str, Any]) -> Iterator[Jaxpr | ClosedJaxpr]:
