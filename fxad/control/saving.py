@@ -117,10 +117,11 @@ def _choose(known: Sequence[Eqn], reads: Iterable[Atom], saveable: Saveable) -> 
     named: dict[Atom, Eqn] = {}
     for eqn in reversed(known):
         value = eqn.invars[0] if eqn.primitive is name_p else None
-        if value in needed & made and saveable(eqn, 0):
+        if isinstance(value, Var) and value in needed and value in made and saveable(eqn, 0):
             # The value under its name is the value: what reads the one can read the other.
-            needed = needed - {value} | {*eqn.outvars}
-            named[value] = eqn.replace(eqn.outvars, outvars=eqn.invars)
+            needed.remove(value)
+            needed.update(eqn.outvars)
+            named[value] = Eqn(name_p, eqn.outvars, [value], eqn.params, eqn.source)
         wanted = [(v, saveable(eqn, i)) for i, v in enumerate(eqn.outvars) if v in needed]
         # What prints is heard of both runs, as in JAX, unless the policy may save it.
         heard = bool(eqn.effects()) and not saveable(eqn, 0)
