@@ -3,6 +3,7 @@
 from fxad import (
     ad_checkpoint,
     config,
+    custom_derivatives,
     debug,
     dlpack,
     errors,
@@ -29,6 +30,7 @@ from fxad.control import policies as checkpoint_policies
 from fxad.control.callback import io_callback, pure_callback
 from fxad.control.checkpoint import checkpoint, remat
 from fxad.control.closure import closure_convert
+from fxad.control.custom_gradient import custom_gradient
 from fxad.control.custom_jvp import custom_jvp
 from fxad.control.custom_vjp import custom_vjp
 from fxad.control.policies import checkpoint_name
@@ -66,6 +68,8 @@ __all__ = [
     "clear_caches",
     "closure_convert",
     "config",
+    "custom_derivatives",
+    "custom_gradient",
     "custom_jvp",
     "custom_vjp",
     "debug",

@@ -157,6 +157,14 @@ class CallbackDifferentiationError(NonDifferentiableError, ValueError):
     """
 
 
+class MissingRuleError(NonDifferentiableError, AttributeError):
+    """A function with a rule of its own was transformed before the rule was given.
+
+    ``fxad.grad(fxad.custom_jvp(f))(1.0)``: call ``defjvp`` first; ``defvjp`` for ``custom_vjp``,
+    ``def_vmap`` for ``custom_vmap``.
+    """
+
+
 class AxisNameError(FxadError, NameError):
     """A collective names an axis that no enclosing ``vmap`` has.
 

@@ -75,6 +75,14 @@ def _custom_vjp(f: Function) -> Function:
     return g
 
 
+def _custom_gradient(f: Function) -> Function:
+    @fxad.custom_gradient
+    def g(x: Any) -> Any:
+        return fxad.vjp(f, x)
+
+    return g
+
+
 def _vjp(f: Function) -> Function:
     def pulled(x: Any) -> Any:
         out, pullback = fxad.vjp(f, x)
@@ -146,6 +154,7 @@ LETTERS: dict[str, Callable[[Function], Function]] = {
     "scan": _scan,
     "while": _while,
     "cond": _cond,
+    "custom_gradient": _custom_gradient,
 }
 
 
@@ -184,7 +193,8 @@ def _paired(f: Function, cts: Callable[[Any], Any]) -> Function:
     )
 
 
-TRIVIAL = ("jit", "checkpoint", "custom_jvp", "custom_vjp", "cond")
+CUSTOM = ("custom_jvp", "custom_vjp", "custom_gradient")
+TRIVIAL = ("jit", "checkpoint", "cond", *CUSTOM)
 LOOPS = ("vmap", "scan", "while")
 
 # What a letter gives beside what it is to be; gradients along one direction.

@@ -10,7 +10,14 @@ import pytest
 
 from tests.documents import ROOT, blocks, modules, run_python
 
-PUBLIC = ("fxad", "fxad.ad_checkpoint", "fxad.lax", "fxad.numpy", "fxad.random")
+PUBLIC = (
+    "fxad",
+    "fxad.ad_checkpoint",
+    "fxad.custom_derivatives",
+    "fxad.lax",
+    "fxad.numpy",
+    "fxad.random",
+)
 
 
 def public() -> dict[str, object]:

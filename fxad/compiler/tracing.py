@@ -8,7 +8,7 @@ from typing import Any
 import fxad.tree as tree
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr
-from fxad.core.source import outside_scopes
+from fxad.core.source import outside_rules, outside_scopes
 from fxad.core.staging import hoist, stage
 from fxad.transforms.common import flatten_outputs
 
@@ -50,5 +50,6 @@ def trace_function(
         out_structures.append(out_structure)
         return outs
 
-    closed, consts = hoist(outside_scopes(stage, flat, avals, transformation))
+    staged = outside_scopes(outside_rules, stage, flat, avals, transformation)
+    closed, consts = hoist(staged)
     return Traced(closed, consts, out_structures[0])

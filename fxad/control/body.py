@@ -13,7 +13,7 @@ import fxad.tree as tree
 import fxad.tree_util as tree_util
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, promote
 from fxad.core.jaxpr import ClosedJaxpr, alike
-from fxad.core.source import error
+from fxad.core.source import error, outside_rules
 from fxad.core.staging import hoist, stage
 from fxad.core.trace import EVAL, Tracer, current_trace
 from fxad.errors import NonDifferentiableError, StructureError
@@ -70,7 +70,7 @@ def stage_body(
         structures.append(structure)
         return outs
 
-    closed, consts = hoist(stage(traced, avals, operation))
+    closed, consts = hoist(outside_rules(stage, traced, avals, operation))
     return Body(canonical(fun, closed), consts, structures[0])
 
 

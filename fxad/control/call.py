@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, axis_names, execute
 from fxad.core.primitive import Primitive, Rule
+from fxad.core.source import outside_rules
 from fxad.core.staging import hoist
 from fxad.core.trace import is_linear
 from fxad.transforms.jvp import jvp_jaxpr
@@ -26,7 +27,7 @@ def per_jaxpr(function: Callable[..., Any]) -> Callable[..., Any]:
         results = memory.setdefault(closed, {})
         found = results.get(key)
         if found is None:
-            found = results[key] = function(closed, *key)
+            found = results[key] = outside_rules(function, closed, *key)
         return found
 
     return remembered

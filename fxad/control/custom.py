@@ -10,18 +10,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import fxad.tree as tree
-from fxad.core.aval import ShapedArray, aval_of
+from fxad.control.symbolic_zeros import SymbolicZero
+from fxad.core.aval import ShapedArray, aval_of, is_value
 from fxad.core.jaxpr import ClosedJaxpr, axis_names, execute
 from fxad.core.primitive import Primitive
-from fxad.core.source import error
+from fxad.core.source import defined_at, error, inside
 from fxad.core.staging import hoist, stage
 from fxad.core.trace import Trace, Tracer, current_trace
 from fxad.errors import (
     ArgumentTypeError,
     ArgumentValueError,
+    MissingRuleError,
+    StructureError,
     UnexpectedTracerError,
 )
-from fxad.ops.base import to_front
+from fxad.ops.base import convert, to_front
 from fxad.transforms.common import check_callable, flatten_outputs
 from fxad.transforms.jvp import JVPTracer
 from fxad.transforms.tape import LinearizeTracer, TapeTracer
@@ -35,7 +38,9 @@ def call_function(fun: Flat, args: Sequence[Any]) -> Sequence[Any]:
     return execute(fun, *args) if isinstance(fun, ClosedJaxpr) else fun(*args)
 
 
-def apply_to_tangents(args: Sequence[Any], linear: Any, *, fun: Flat, **params: Any) -> list[Any]:
+def apply_to_tangents(
+    args: Sequence[Any], linear: Any, /, *, fun: Flat, **params: Any
+) -> list[Any]:
     """Of tangents a function with a rule is its own derivative: what it does is recorded."""
     return list(fun(*args))
 
@@ -127,6 +132,25 @@ def ruled(name: str, rule: Callable[..., Any], *args: Any) -> Any:
         raise closed_over(name) from e
 
 
+def describe_result(value: Any) -> str:
+    """What a rule returned instead of a pair."""
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    return aval_of(value).long_name() if is_value(value) else type(value).__name__
+
+
+def aval_of_tangent(value: Any) -> ShapedArray:
+    """The aval of a tangent or cotangent that a rule returned."""
+    return value.aval if type(value) is SymbolicZero else aval_of(value)
+
+
+def as_tangent(value: Any, wanted: ShapedArray) -> Any:
+    """It as a transformation handles it: None for zero, a Python number of the dtype."""
+    if type(value) is SymbolicZero:
+        return None
+    return value if aval_of(value).dtype == wanted.dtype else convert(value, wanted.dtype)
+
+
 def _signature(fun: Callable[..., Any]) -> inspect.Signature | None:
     """What a user's function takes; a library's have options for defaults (dtype), no operands."""
     if (getattr(fun, "__module__", None) or "").partition(".")[0] in ("fxad", "numpy", "cupy"):
@@ -145,8 +169,63 @@ def _count_positional(signature: inspect.Signature | None) -> range:
     return range(count, sys.maxsize if variadic else count + 1)
 
 
+class Outputs:
+    """What a function with rules gives: one structure, shapes and dtypes, whoever computes it."""
+
+    __slots__ = ("name", "structure", "avals")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.structure: Any = None
+        #: Those of the function itself, once it has run.
+        self.avals: list[ShapedArray] | None = None
+
+    def of_function(self, out: Any) -> list[Any]:
+        """The leaves of what the function gave."""
+        leaves, self.structure = flatten_outputs(self.name, out)
+        self.avals = [aval_of(y) for y in leaves]
+        return leaves
+
+    def of_rule(self, rule: str, out: Any) -> list[Any]:
+        """The leaves of what a rule gave in the function's place."""
+        leaves, structure = flatten_outputs(self.name, out)
+        if self.avals is None:
+            self.structure = structure
+            return leaves
+        if structure != self.structure:
+            raise error(
+                StructureError,
+                self.name,
+                f"got a {rule} whose output has another structure than the function's: "
+                f"{tree.mismatch(self.structure, structure)}",
+            )
+        for y, wanted in zip(leaves, self.avals, strict=True):
+            got = aval_of(y)
+            if got.shape != wanted.shape or got.dtype != wanted.dtype:
+                raise error(
+                    StructureError,
+                    self.name,
+                    f"got a {rule} with an output {got.long_name()} where the function gives "
+                    f"{wanted.long_name()}, wanted the same shape and dtype",
+                )
+        return leaves
+
+
+class RuleName:
+    """A rule as messages name it; the words are found when a message needs them."""
+
+    __slots__ = ("rule", "role", "function")
+
+    def __init__(self, rule: Callable[..., Any], role: str, function: Custom) -> None:
+        self.rule, self.role, self.function = rule, role, function
+
+    def __str__(self) -> str:
+        what = f"{self.function.kind} function {self.function.name}"
+        return f"{defined_at(self.rule)}, the {self.role} of the {what}"
+
+
 class Custom:
-    """What the two decorators share: arguments that are not differentiated, and names."""
+    """What the decorators share: arguments that are not differentiated, and names."""
 
     def __init__(
         self,
@@ -155,7 +234,7 @@ class Custom:
         nondiff_argnames: str | Sequence[str] = (),
     ) -> None:
         check_callable(self.kind, fun)
-        functools.update_wrapper(cast(Any, self), fun)
+        functools.update_wrapper(cast(Any, self), fun, updated=())
         self.fun = fun
         self.signature = _signature(fun)
         self.positional = _count_positional(self.signature)
@@ -165,6 +244,8 @@ class Custom:
         self.name = getattr(fun, "__name__", self.kind)
 
     kind = "custom rule"
+    definer = ""
+    asked = "a derivative"
 
     def _positions(self, names: Sequence[str]) -> list[int]:
         """The positions of arguments given by name."""
@@ -183,6 +264,12 @@ class Custom:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Applies the function; its rule is used when it is differentiated."""
         raise NotImplementedError
+
+    def __getattr__(self, attribute: str) -> Any:
+        # Rules of a function that has several decorators can be given to the outermost.
+        if attribute.startswith("_") or "fun" not in self.__dict__:
+            raise AttributeError(f"{self.kind} function has no attribute {attribute!r}")
+        return getattr(self.fun, attribute)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -231,16 +318,30 @@ class Custom:
 
     def _flat_function(
         self, args: tuple[Any, ...], nondiff: Sequence[int]
-    ) -> tuple[list[Any], Any, Callable[..., list[Any]], list[Any]]:
+    ) -> tuple[list[Any], Any, Callable[..., list[Any]], Outputs]:
         dynamic = tuple(a for i, a in enumerate(args) if i not in nondiff)
         leaves, structure = tree.flatten(dynamic)
-        out_structures: list[Any] = []
+        outputs = Outputs(self.name)
 
         def flat(*values: Any) -> list[Any]:
             given = iter(tree.unflatten(structure, values))
             full = [args[i] if i in nondiff else next(given) for i in range(len(args))]
-            outs, out_structure = flatten_outputs(self.name, self.fun(*full))
-            out_structures.append(out_structure)
-            return outs
+            return outputs.of_function(self.fun(*full))
 
-        return leaves, structure, flat, out_structures
+        return leaves, structure, flat, outputs
+
+    def _within(self, role: str, rule: str, flat: Flat) -> Flat:
+        """A flat function that calls one of the rules; errors meanwhile name the rule."""
+
+        def named(*args: Any) -> Any:
+            user = getattr(self, rule)
+            if user is None:
+                raise error(
+                    MissingRuleError,
+                    self.name,
+                    f"got {self.asked} of a {self.kind} function without a rule",
+                    f"Define it with {self.name}.{self.definer}.",
+                )
+            return inside(RuleName(user, role, self), flat, *args)
+
+        return named

@@ -13,26 +13,28 @@ from fxad.control.call import spread
 from fxad.control.custom import (
     Custom,
     Flat,
+    Outputs,
     abstract_of_function,
     all_front,
     apply_to_tangents,
+    as_tangent,
+    aval_of_tangent,
     closed_over,
     cost_of_function,
+    describe_result,
     ruled,
     run_function,
     stage_function,
 )
+from fxad.control.symbolic_zeros import SymbolicZero
 from fxad.core.aval import aval_of, float0, tangent_aval
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
+from fxad.core.staging import check_output
 from fxad.core.tracebacks import public
-from fxad.errors import (
-    ArgumentTypeError,
-    NonDifferentiableError,
-    StructureError,
-)
-from fxad.ops.base import convert, zeros_like
-from fxad.transforms.common import check_callable, flatten_outputs, matches
+from fxad.errors import ArgumentTypeError, StructureError
+from fxad.ops.base import zeros_like
+from fxad.transforms.common import check_callable, matches
 from fxad.transforms.jvp import instantiate
 from fxad.transforms.vmap import batch_function
 
@@ -112,8 +114,9 @@ class custom_jvp(Custom):
     transpose of the rule.
 
     Raises:
-      NonDifferentiableError: the function is differentiated and has no rule.
-      StructureError: the rule's tangent does not match its output.
+      MissingRuleError: the function is differentiated and has no rule.
+      StructureError: the rule's tangent does not match its output, or its output the function's.
+      NonDifferentiableError: the rule is not linear in the tangents, in reverse mode.
 
     Example:
       >>> import numpy as np, fxad
@@ -129,32 +132,37 @@ class custom_jvp(Custom):
     """
 
     kind = "custom_jvp"
+    definer = "defjvp"
     rule: Callable[..., Any] | None = None
+    symbolic_zeros = False
 
-    def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+    def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
         """Sets the rule for all arguments together, and returns it.
 
         Args:
-          rule: ``rule(*nondiff, primals, tangents) -> (out, tangent_out)``.
+          jvp: ``jvp(*nondiff, primals, tangents) -> (out, tangent_out)``.
+          symbolic_zeros: whether the tangents of what is not differentiated are
+            ``custom_derivatives.SymbolicZero``, so that the rule can leave out its part; else they
+            are arrays of zeros.
 
         Returns:
           The rule.
         """
-        self.rule = check_callable("defjvp", rule)
-        return rule
+        self.rule, self.symbolic_zeros = check_callable("defjvp", jvp), symbolic_zeros
+        return jvp
 
-    def defjvps(self, *rules: Callable[..., Any] | None) -> None:
+    def defjvps(self, *jvps: Callable[..., Any] | None) -> None:
         """Sets one rule for each argument; None for arguments the output does not vary with.
 
         Args:
-          *rules: ``rule(tangent, out, *primals) -> tangent_out`` for each argument.
+          *jvps: ``jvp(tangent, out, *primals) -> tangent_out`` for each argument.
         """
 
         def rule(*args: Any) -> tuple[Any, Any]:
             primals, tangents = args[-2], args[-1]
             out = self(*primals)
             total = tree.map(zeros_like, out)
-            for part, tangent in zip(rules, tangents, strict=True):
+            for part, tangent in zip(jvps, tangents, strict=True):
                 if part is not None:
                     total = tree.map(lambda a, b: a + b, total, part(tangent, out, *primals))
             return out, total
@@ -163,58 +171,62 @@ class custom_jvp(Custom):
             raise error(
                 ArgumentTypeError, "defjvps", "got a function with nondiff_argnums", "Use defjvp."
             )
-        self.rule = rule
+        self.defjvp(rule)
 
     @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Applies it."""
         nondiff, args = self._arguments(args, kwargs)
-        leaves, structure, flat, out_structures = self._flat_function(args, nondiff)
+        leaves, structure, flat, outputs = self._flat_function(args, nondiff)
         fixed = [args[i] for i in nondiff]
 
         def flat_rule(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-            if self.rule is None:
-                raise error(
-                    NonDifferentiableError,
-                    self.name,
-                    "got a derivative of a custom_jvp function without a rule",
-                    f"Define it with {self.name}.defjvp.",
-                )
-            full = [instantiate(t, p) for p, t in zip(primals, tangents, strict=True)]
-            pair = self.rule(
-                *fixed, tree.unflatten(structure, primals), tree.unflatten(structure, full)
-            )
-            outs, out_tangents, out_structure = _check_jvp_rule(self.name, pair)
-            out_structures.append(out_structure)
-            return outs, out_tangents
+            full = [
+                _tangent(t, p, self.symbolic_zeros)
+                for p, t in zip(primals, tangents, strict=True)
+            ]
+            args = (tree.unflatten(structure, primals), tree.unflatten(structure, full))
+            return _check_jvp_rule(outputs, self.rule(*fixed, *args))  # type: ignore[misc]
 
-        outs = custom_jvp_p.bind(*leaves, fun=flat, rule=flat_rule, name=self.name)
-        return tree.unflatten(out_structures[-1], outs)
+        rule = self._within("jvp rule", "rule", flat_rule)
+        outs = custom_jvp_p.bind(*leaves, fun=flat, rule=rule, name=self.name)
+        return tree.unflatten(outputs.structure, outs)
 
 
-def _check_jvp_rule(name: str, pair: Any) -> tuple[list[Any], list[Any], Any]:
+def _tangent(tangent: Any, primal: Any, symbolic_zeros: bool) -> Any:
+    if tangent is None and symbolic_zeros:
+        return SymbolicZero.from_primal_value(primal)
+    return instantiate(tangent, primal)
+
+
+def _check_jvp_rule(outputs: Outputs, pair: Any) -> tuple[list[Any], list[Any]]:
+    """The flat outputs and tangents of a rule, None for zero, once they match one another."""
+    name = outputs.name
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise error(
             StructureError,
             name,
-            f"got a custom_jvp rule that returned {type(pair).__name__}, "
+            f"got a custom_jvp rule that returned {describe_result(pair)}, "
             "wanted a pair (out, tangent_out)",
         )
-    outs, structure = flatten_outputs(name, pair[0])
-    tangents, tangent_structure = flatten_outputs(name, pair[1])
-    if structure != tangent_structure:
+    outs, tangents = outputs.of_rule("custom_jvp rule", pair[0]), tree.leaves(pair[1])
+    if tree.structure(pair[1]) != tree.structure(pair[0]):
         raise error(
             StructureError,
             name,
             "got a custom_jvp rule whose tangent has another structure than its output: "
-            f"{tree.mismatch(structure, tangent_structure)}",
+            f"{tree.mismatch(tree.structure(pair[0]), tree.structure(pair[1]))}",
+            "Return zeros, or zero_from_primal(out, symbolic_zeros=True), where a tangent is zero.",
         )
     checked: list[Any] = []
     for y, t in zip(outs, tangents, strict=True):
-        wanted, got = tangent_aval(aval_of(y)), aval_of(t)
-        if wanted.dtype == float0:
-            checked.append(None)
-            continue
+        wanted = tangent_aval(aval_of(y))
+        if type(t) is not SymbolicZero:
+            check_output(t, name)
+            if wanted.dtype == float0:
+                checked.append(None)
+                continue
+        got = aval_of_tangent(t)
         if not matches(got, wanted):
             raise error(
                 StructureError,
@@ -222,5 +234,5 @@ def _check_jvp_rule(name: str, pair: Any) -> tuple[list[Any], list[Any], Any]:
                 f"got a custom_jvp rule with a tangent {got.long_name()} for an output "
                 f"{wanted.long_name()}, wanted the same shape and dtype",
             )
-        checked.append(t if got.dtype == wanted.dtype else convert(t, wanted.dtype))
-    return outs, checked, structure
+        checked.append(as_tangent(t, wanted))
+    return outs, checked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import linecache
 import os
 import sys
@@ -30,6 +31,11 @@ _STORE_ITEM = opmap["STORE_SUBSCR"]
 
 E = TypeVar("E", bound=Exception)
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+#: The rule of the user's that a transformation is calling, as messages print it, and whether what
+#: it does now belongs to it alone.
+_inside: ContextVar[tuple[object, bool]] = ContextVar("fxad_inside", default=(None, True))
 
 
 class Source:
@@ -38,10 +44,14 @@ class Source:
     Cheap to take, formatted only when somebody looks.
     """
 
-    __slots__ = ("function", "filename", "line", "scope")
+    __slots__ = ("function", "filename", "line", "scope", "rule")
 
-    def __init__(self, filename: str, line: int, function: str, scope: str = "") -> None:
+    def __init__(
+        self, filename: str, line: int, function: str, scope: str = "", rule: object = None
+    ) -> None:
         self.filename, self.line, self.function, self.scope = filename, line, function, scope
+        #: The rule of the user's that was running, if any.
+        self.rule = rule
 
     def __str__(self) -> str:
         text = linecache.getline(self.filename, self.line).strip()
@@ -53,7 +63,8 @@ class Source:
         """The same line, called in an outer scope."""
         if not scope:
             return self
-        return Source(self.filename, self.line, self.function, _joined(scope, self.scope))
+        scope = _joined(scope, self.scope)
+        return Source(self.filename, self.line, self.function, scope, self.rule)
 
 
 _scope: ContextVar[str] = ContextVar("fxad_scope", default="")
@@ -151,7 +162,8 @@ def user_source() -> Source | None:
     while frame is not None:
         code = frame.f_code
         if not code.co_filename.startswith(_LIBRARY):
-            return Source(code.co_filename, frame.f_lineno, code.co_name, _scope.get())
+            line, name = frame.f_lineno, code.co_name
+            return Source(code.co_filename, line, name, _scope.get(), running_rule())
         if code in _replaying:
             source = _replaying[code](frame.f_locals)
             if source is not None:
@@ -160,12 +172,51 @@ def user_source() -> Source | None:
     return None
 
 
+def inside(what: object, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Calls a function of the user's; errors that are made meanwhile say in what."""
+    token = _inside.set((what, True))
+    try:
+        return function(*args, **kwargs)
+    finally:
+        _inside.reset(token)
+
+
+def outside_rules(function: Callable[..., T], /, *args: Any) -> T:
+    """Calls a function whose program may be used where the present rule does not run."""
+    token = _inside.set((_inside.get()[0], False))
+    try:
+        return function(*args)
+    finally:
+        _inside.reset(token)
+
+
+def running_rule() -> object:
+    """The innermost rule of the user's that is running, as messages print it; None for none."""
+    what, its_own = _inside.get()
+    return what if its_own else None
+
+
+def defined_at(function: Any) -> str:
+    """A function's name and where it is written: ``f_bwd (model.py:12)``."""
+    function = inspect.unwrap(function)
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__name__", type(function).__name__)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return name
+    return f"{name} ({os.path.basename(code.co_filename)}:{code.co_firstlineno})"
+
+
 def error(kind: type[E], operation: str, problem: str, way_out: str = "") -> E:
     """An exception that says operation, problem, the user's line and the way out."""
     source = user_source()
     parts = [f"[{operation}] {problem.rstrip('.')}."]
     if source is not None:
         parts.append(f"At {source}")
+    rule = _inside.get()[0] or (source and source.rule)
+    if rule is not None:
+        parts.append(f"In {rule}.")
     if way_out:
         parts.append(way_out)
     return kind("\n".join(parts) if len(parts) > 2 else " ".join(parts))

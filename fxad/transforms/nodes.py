@@ -12,6 +12,7 @@ import numpy as np
 
 from fxad.backends.pool import LARGE, Buffer
 from fxad.core.primitive import Primitive
+from fxad.core.source import inside
 from fxad.core.trace import EVAL, EvalTrace, LinearOperand, current_trace
 from fxad.ops.base import add_any, fit, unbroadcast
 from fxad.ops.elementwise import mul
@@ -238,9 +239,14 @@ class Projected(Node):
 class Refused(Applied):
     """What a primitive that is not linear made of tangents: an error once it is pulled back."""
 
-    __slots__ = ("problem",)
+    __slots__ = ("problem", "rule")
 
     problem: Exception
+    rule: object
+
+    def push(self, tangents: dict[Node, Any]) -> Any:
+        """The primitive, applied: a program of it can still be pushed forward."""
+        return inside(self.rule, super().push, tangents)
 
     def pull(self, ct: Any, eager: bool, give: Give) -> None:
         """Raises, with the line that recorded it."""

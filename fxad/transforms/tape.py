@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fxad.core.aval import ShapedArray, aval_of, float0
+from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0
 from fxad.core.primitive import Primitive
-from fxad.core.source import error
+from fxad.core.source import error, running_rule
 from fxad.core.trace import Trace, Tracer, current_trace, register_tracer, under, within
 from fxad.errors import NonDifferentiableError
 from fxad.ops.rules import nonlinear
@@ -69,7 +69,7 @@ class TapeTrace(Trace):
         kind = Applied if primitive.transpose is not None else Refused
         node = kind(aval, primitive, tuple(operands), params)
         if isinstance(node, Refused):
-            node.problem = nonlinear(primitive.name)
+            node.problem, node.rule = nonlinear(primitive.name), running_rule()
         if not primitive.multiple_results:
             return TapeTracer(self, node)
         return [TapeTracer(self, Projected(a, node, i)) for i, a in enumerate(aval)]
@@ -86,7 +86,8 @@ class TapeTrace(Trace):
         """
         if type(value) is TapeTracer and value._trace is self:
             return value.node
-        if isinstance(value, np.ndarray | np.generic) and value.dtype != float0 and np.any(value):
+        known = type(value) in PYTHON_SCALARS or isinstance(value, np.ndarray | np.generic)
+        if known and getattr(value, "dtype", None) != float0 and np.any(value):
             raise error(
                 NonDifferentiableError,
                 "transpose",

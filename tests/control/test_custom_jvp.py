@@ -12,8 +12,12 @@ from fxad.errors import (
     ArgumentTypeError,
     ArgumentValueError,
     AxisNameError,
+    ConcretizationTypeError,
+    MissingRuleError,
     NonDifferentiableError,
     StructureError,
+    TracerArrayConversionError,
+    TracerAssignmentError,
 )
 
 
@@ -263,3 +267,104 @@ def test_rules_that_do_not_fit(kind, words, rule):
         f.defjvp(rule)
     with pytest.raises(kind, match=rf"(?s){words}"):
         fxad.grad(f)(1.0)
+
+
+def sine_with(rule):
+    @fxad.custom_jvp
+    def wave(x):
+        return fnp.sin(x)
+
+    wave.defjvp(rule)
+    return wave
+
+
+def jvp_rule_that_asks_for_the_number(primals, tangents):
+    return fnp.sin(primals[0]), float(fnp.cos(primals[0])) * tangents[0]
+
+
+def jvp_rule_that_needs_numpy(primals, tangents):
+    return fnp.sin(primals[0]), np.asarray(fnp.cos(primals[0])) * tangents[0]
+
+
+def jvp_rule_that_assigns(primals, tangents):
+    factor = np.zeros(2) + fnp.cos(primals[0])
+    factor[0] = 1.0
+    return fnp.sin(primals[0]), factor[1] * tangents[0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind", "why"),
+    [
+        (jvp_rule_that_asks_for_the_number, ConcretizationTypeError,
+         r"\[float\] got a float64\[\].*differentiated.*would lose the derivative"),
+        (jvp_rule_that_needs_numpy, TracerArrayConversionError, "wanted the numbers of an array"),
+        (jvp_rule_that_assigns, TracerAssignmentError, "got an item assignment"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_cannot_be_differentiated_again_is_named(rule, kind, why):
+    f = sine_with(rule)
+    assert fxad.grad(f)(0.5) == pytest.approx(np.cos(0.5))
+    first = rule.__code__.co_firstlineno
+    where = (
+        rf"At test_custom_jvp.py:\d+: .*In {rule.__name__} \(test_custom_jvp.py:{first}\), "
+        r"the jvp rule of the custom_jvp function wave\."
+    )
+    for second in (fxad.grad(fxad.grad(f)), fxad.hessian(f), fxad.jacfwd(fxad.grad(f))):
+        with pytest.raises(kind, match=rf"(?s){why}.*{where}"):
+            second(0.5)
+    assert fxad.grad(f)(0.5) == pytest.approx(np.cos(0.5))
+
+
+def test_a_rule_that_is_not_linear_is_named_with_its_line():
+    f = sine_with(lambda p, t: (fnp.sin(p[0]), fnp.exp(t[0])))
+    with pytest.raises(
+        NonDifferentiableError,
+        match=r"(?s)\[exp\] got tangents in a way that is not linear.*test_custom_jvp.py.*"
+        r"In <lambda> .*the jvp rule of the custom_jvp function wave",
+    ):
+        fxad.grad(f)(0.5)
+    for program in (fxad.grad(fxad.jit(f)), fxad.jit(fxad.grad(f)), fxad.grad(fxad.checkpoint(f))):
+        with pytest.raises(
+            NonDifferentiableError,
+            match=r"(?s)\[exp\] .*not linear.*In <lambda> \(test_custom_jvp.*function wave",
+        ):
+            program(0.5)
+    constant = sine_with(lambda p, t: (fnp.sin(p[0]), 7.0))
+    with pytest.raises(NonDifferentiableError, match="does not depend on the tangents"):
+        fxad.grad(constant)(0.5)
+
+
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [
+        (r"has another structure than the function's", lambda y: (y,)),
+        (r"with an output float32\[\] where the function gives float64\[\]", np.float32),
+        (r"with an output float64\[1\] where the function gives float64\[\]", lambda y: y[None]),
+    ],
+)
+def test_a_rule_gives_what_the_function_gives(words, out):
+    f = fxad.custom_jvp(lambda x: fnp.sin(x))
+    f.defjvp(lambda p, t: (out(fnp.sin(p[0])), out(t[0])))
+    if out is np.float32:
+        f.defjvp(lambda p, t: (p[0].astype("float32"), t[0].astype("float32")))
+    with pytest.raises(StructureError, match=rf"(?s)custom_jvp rule.*{words}.*In <lambda>"):
+        fxad.grad(lambda x: fxad.tree.leaves(fxad.jit(f)(x))[0].sum())(np.ones(()))
+
+
+def test_a_function_without_a_rule():
+    f = fxad.custom_jvp(lambda x: x)
+    for transform in (fxad.grad, fxad.jacfwd, lambda f: fxad.grad(fxad.jit(f))):
+        with pytest.raises(MissingRuleError, match=r"(?s)without a rule.*\.defjvp"):
+            transform(f)(1.0)
+    assert not hasattr(f, "defvjp")
+
+
+def test_rules_reach_the_function_inside_of_several_decorators():
+    f = fxad.custom_vjp(fxad.custom_jvp(lambda x: x * x))
+    f.defjvp(lambda p, t: (p[0] * p[0], 5.0 * t[0]))
+    assert f(3.0) == 9.0
+    with pytest.raises(MissingRuleError, match="custom_vjp function"):
+        fxad.grad(f)(3.0)
+    f.defvjp(lambda x: (f(x), None), lambda _, ct: (7.0 * ct,))
+    assert fxad.grad(f)(3.0) == 7.0
+    assert fxad.grad(f.fun)(3.0) == 5.0

@@ -1,5 +1,6 @@
 """``custom_vjp``: when the rule is used, what it is given, forward mode through it, its errors."""
 
+import collections
 import functools
 
 import numpy as np
@@ -11,8 +12,11 @@ from fxad.core.aval import float0
 from fxad.errors import (
     ArgumentTypeError,
     ArgumentValueError,
+    ConcretizationTypeError,
     NonDifferentiableError,
     StructureError,
+    TracerArrayConversionError,
+    TracerAssignmentError,
     UnexpectedTracerError,
 )
 
@@ -352,3 +356,163 @@ def test_an_error_in_a_rule_passes_through_and_the_next_call_works():
         fxad.grad(f)(1.0)
     fail[0] = False
     assert fxad.grad(f)(1.0) == 3.0
+
+
+# Residuals and rules that are differentiated again -----------------------------------------------
+
+
+@WRAPS
+def test_residuals_of_any_pytree(wrap):
+    """Pullbacks, named tuples, nothing, and leaves that are no arrays."""
+    Kept = collections.namedtuple("Kept", ["pull", "name", "rest"])
+    f = fxad.custom_vjp(lambda x: fnp.sin(x) * x)
+
+    def fwd(x):
+        y, pull = fxad.vjp(lambda x: fnp.sin(x) * x, x)
+        return y, Kept(pull, "three", {"none": None, "shape": (), "list": [x, np.float32, 3]})
+
+    def bwd(kept, ct):
+        assert kept.name == "three" and kept.rest["none"] is None
+        assert kept.rest["list"][1:] == [np.float32, 3] and kept.rest["shape"] == ()
+        return (3.0 * kept.pull(ct)[0],)
+
+    f.defvjp(fwd, bwd)
+    g, x = wrap(f), 0.5
+    first, second = np.sin(x) + x * np.cos(x), 2.0 * np.cos(x) - x * np.sin(x)
+    np.testing.assert_allclose(fxad.grad(g)(x), 3.0 * first)
+    np.testing.assert_allclose(fxad.jvp(g, (x,), (1.0,))[1], 3.0 * first)
+    np.testing.assert_allclose(fxad.grad(fxad.grad(g))(x), 3.0 * second)
+    np.testing.assert_allclose(fxad.hessian(g)(x), 3.0 * second)
+    np.testing.assert_allclose(fxad.vmap(fxad.grad(g))(np.array([x, x])), [3.0 * first] * 2)
+
+
+def bwd_that_asks_for_the_number(x, ct):
+    return (float(x) * 2.0 * ct,)
+
+
+def bwd_that_needs_numpy(x, ct):
+    return (np.asarray(x) * 2.0 * ct,)
+
+
+def bwd_that_assigns(x, ct):
+    factor = np.zeros(2) + x
+    factor[0] = 1.0
+    return (factor[1] * 2.0 * ct,)
+
+
+@pytest.mark.parametrize(
+    ("bwd", "kind", "why"),
+    [
+        (bwd_that_asks_for_the_number, ConcretizationTypeError,
+         r"\[float\] got a float64\[\].*differentiated.*would lose the derivative"),
+        (bwd_that_needs_numpy, TracerArrayConversionError, "wanted the numbers of an array"),
+        (bwd_that_assigns, TracerAssignmentError, "got an item assignment"),
+    ],
+)  # fmt: skip
+def test_a_bwd_that_cannot_be_differentiated_again_is_named(bwd, kind, why):
+    @fxad.custom_vjp
+    def square(x):
+        return x * x
+
+    square.defvjp(lambda x: (x * x, x), bwd)
+    assert fxad.grad(square)(3.0) == 6.0
+    where = (
+        rf"At test_custom_vjp.py:\d+: .*In {bwd.__name__} "
+        rf"\(test_custom_vjp.py:{bwd.__code__.co_firstlineno}\), "
+        r"the bwd rule of the custom_vjp function square\."
+    )
+    seconds = (fxad.grad(fxad.grad(square)), fxad.hessian(square), fxad.jacfwd(fxad.grad(square)))
+    for second in seconds:
+        with pytest.raises(kind, match=rf"(?s){why}.*{where}"):
+            second(3.0)
+    assert fxad.grad(square)(3.0) == 6.0
+
+
+def test_a_fwd_that_cannot_be_differentiated_again_is_named():
+    def fwd(x):
+        return x * x, float(x)
+
+    f = fxad.custom_vjp(lambda x: x * x)
+    f.defvjp(fwd, lambda x, ct: (2.0 * x * ct,))
+    assert fxad.grad(f)(3.0) == 6.0
+    with pytest.raises(
+        ConcretizationTypeError,
+        match=r"(?s)\[float\].*return x \* x, float\(x\).*In fwd \(test_custom_vjp.py:\d+\), the "
+        r"fwd rule of the custom_vjp function <lambda>",
+    ):
+        fxad.grad(fxad.grad(f))(3.0)
+
+
+def test_forward_mode_through_a_bwd_that_forgets_its_cotangent():
+    f = fxad.custom_vjp(lambda x: x * x)
+    for constant in (7.0, np.float64(7.0), np.array(7.0)):
+        f.defvjp(lambda x: (x * x, None), lambda _, ct, constant=constant: (constant,))
+        with pytest.raises(
+            NonDifferentiableError,
+            match=r"(?s)forward mode through a custom_vjp whose bwd is not linear: .*"
+            "does not depend on the tangents",
+        ):
+            fxad.jvp(f, (3.0,), (1.0,))
+
+
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [
+        (r"another structure than the function's", lambda x: (x,)),
+        (r"an output float32\[\] where the function gives float64\[\]",
+         lambda x: x.astype("float32")),
+        (r"an output float64\[1\] where the function gives float64\[\]", lambda x: x[None]),
+    ],
+)  # fmt: skip
+def test_a_fwd_gives_what_the_function_gives(words, out):
+    f = fxad.custom_vjp(lambda x: x * 2.0)
+    f.defvjp(lambda x: (out(x), None), lambda _, ct: (ct,))
+    with pytest.raises(StructureError, match=rf"(?s)got a fwd.*{words}.*fwd rule of the custom"):
+        fxad.grad(lambda x: fxad.tree.leaves(fxad.jit(f)(x))[0].sum())(np.ones(()))
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, fxad.jit], ids=["", "jit"])
+def test_rules_that_return_nothing(wrap):
+    f = fxad.custom_vjp(lambda x: x)
+    f.defvjp(lambda x: None, lambda _, ct: (ct,))
+    with pytest.raises(StructureError, match=r"fwd that returned NoneType, wanted \(out, resid"):
+        fxad.grad(wrap(lambda x: f(x)))(1.0)
+    f.defvjp(lambda x: (x, None), lambda _, ct: None)
+    with pytest.raises(StructureError, match=r"bwd that returned NoneType, wanted a tuple"):
+        fxad.grad(wrap(lambda x: f(x)))(1.0)
+    f.defvjp(lambda x: (x, None, None), lambda _, ct: (ct,))
+    with pytest.raises(StructureError, match=r"fwd that returned a tuple of 3, wanted"):
+        fxad.grad(wrap(lambda x: f(x)))(1.0)
+
+
+def test_checkpoint_runs_fwd_only_when_it_computes_again():
+    calls = []
+    f = fxad.custom_vjp(lambda x: (calls.append("fun"), x * x)[1])
+    f.defvjp(
+        lambda x: (calls.append("fwd"), (x * x, x))[1],
+        lambda x, ct: (calls.append("bwd"), (7.0 * x * ct,))[1],
+        optimize_remat=True,
+    )
+    assert fxad.grad(fxad.checkpoint(f))(3.0) == 21.0
+    assert calls == ["fun", "fwd", "bwd"]
+
+
+def test_a_program_that_a_rule_made_first_is_not_called_its_own():
+    """What ``jit`` keeps of a function may be used where no rule runs."""
+    step = fxad.jit(lambda x: fnp.sin(x))
+    f = fxad.custom_vjp(lambda x: x)
+    f.defvjp(lambda x: (x, x), lambda x, ct: (step(x) * ct,))
+    assert fxad.grad(f)(1.0) == np.sin(1.0)
+    with pytest.raises(NonDifferentiableError, match=r"\[sin\]") as found:
+        fxad.linear_transpose(step, 1.0)(1.0)
+    assert "bwd rule" not in str(found.value)
+
+
+def test_a_program_made_of_a_rule_names_it_when_it_is_differentiated():
+    """The rule has run when the program of it turns out not to be linear."""
+    f = fxad.custom_vjp(lambda x: x)
+    f.defvjp(lambda x: (x, x), lambda x, ct: (fnp.sin(ct) * x,))
+    pull = fxad.make_jaxpr(lambda ct: fxad.vjp(f, 2.0)[1](ct)[0])(1.0)
+    assert pull(0.5) == [2.0 * np.sin(0.5)]
+    with pytest.raises(NonDifferentiableError, match=r"(?s)\[sin\].*In <lambda> .*the bwd rule of"):
+        fxad.linear_transpose(lambda ct: pull(ct)[0], 1.0)(1.0)

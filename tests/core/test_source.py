@@ -1,7 +1,9 @@
 """The user's own line: which frame it is, how it reads, and what messages are built of."""
 
+import functools
 import linecache
 import os
+import re
 import sys
 
 import numpy as np
@@ -11,7 +13,16 @@ import fxad
 import fxad.numpy as fnp
 from fxad.compiler.passes import optimize
 from fxad.compiler.program import program_for
-from fxad.core.source import Source, assigns_item, error, user_source
+from fxad.core.source import (
+    Source,
+    assigns_item,
+    defined_at,
+    error,
+    inside,
+    outside_rules,
+    running_rule,
+    user_source,
+)
 from fxad.core.trace import EvalTrace
 from fxad.errors import ArgumentValueError, ShapeError
 
@@ -239,3 +250,27 @@ def test_errors_while_a_program_runs_name_the_line_that_was_written():
 
     with pytest.raises(RuntimeError, match="# too short"):
         f(np.ones(2))
+def test_errors_and_lines_of_a_rule_name_it():
+    def line():
+        return user_source()
+
+    problem = inside("f_bwd, the bwd rule of f", error, ValueError, "op", "got x")
+    assert re.search(r"At test_source.py:\d+: .*\nIn f_bwd, the bwd rule of f\.", str(problem))
+    assert inside("f_bwd", line).rule == "f_bwd"
+    assert inside("f_bwd", outside_rules, line).rule is None is line().rule
+    problem = inside("f_bwd", outside_rules, error, ValueError, "op", "got x")
+    assert "In f_bwd." in str(problem)
+    nested = inside("outer", inside, "inner", running_rule)
+    assert (nested, running_rule()) == ("inner", None)
+
+
+def test_where_a_function_is_defined():
+    def function():
+        """Two lines after the name of the test."""
+
+    first = function.__code__.co_firstlineno
+    wanted = f"function (test_source.py:{first})"
+    assert defined_at(function) == wanted
+    assert defined_at(functools.wraps(function)(lambda: None)) == wanted
+    assert defined_at(functools.partial(functools.partial(function))) == wanted
+    assert defined_at(len) == "len"

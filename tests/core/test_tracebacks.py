@@ -13,6 +13,7 @@ import fxad
 import fxad.numpy as fnp
 from fxad import config, lax
 from fxad.core.source import PACKAGE
+from fxad.custom_derivatives import linear_call
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -62,6 +63,7 @@ DOORS = {
     "checkpoint_sequential": lambda f: fxad.checkpoint_sequential([f, f])(X),
     "closure_convert": lambda f: fxad.closure_convert(f, X),
     "cond": lambda f: lax.cond(True, f, f, X),
+    "custom_gradient": lambda f: fxad.custom_gradient(f)(X),
     "custom_jvp": lambda f: fxad.custom_jvp(f)(X),
     "custom_vjp": lambda f: fxad.custom_vjp(f)(X),
     "debug.callback": lambda f: fxad.debug.callback(f, X),
@@ -97,6 +99,7 @@ DOORS = {
     "while_loop": lambda f: lax.while_loop(f, f, X),
 }
 MORE = {
+    "linear_call": lambda f: linear_call(f, f, (), X),
     "a pullback": _pulled,
     "a pushforward": _linearized,
     "a rule": _ruled,

@@ -10,6 +10,7 @@ from fxad.compiler.jit import jit_p
 from fxad.control.checkpoint import checkpoint_p
 from fxad.control.custom_jvp import custom_jvp_p
 from fxad.control.custom_vjp import custom_linear_p, custom_vjp_p
+from fxad.control.linear_call import linear_call, linear_call_p
 from fxad.ops.identity import name_p
 from fxad.ops.transfer import fetch_p, offload_p
 from tests.opinfo import COMPLEX, EVERY, REAL, OpInfo, SampleInput, array
@@ -64,6 +65,21 @@ with_vjp.defvjp(
 )
 
 
+@fxad.custom_gradient
+def with_gradient(x: Any, y: Any) -> Any:
+    return inner(x, y), lambda cts: fxad.vjp(inner, x, y)[1](tuple(cts))
+
+
+def scaled(x: Any, y: Any) -> Any:
+    """A product as a linear map of ``x`` that brings its transpose."""
+    return linear_call(lambda y, x: x * y, lambda y, ct: ct * y, y, x)
+
+
+def _alike(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
+    for shape in [(3,), (2, 3), (), (0, 3)]:
+        yield SampleInput((array(rng, shape, dtype), array(rng, shape, dtype)))
+
+
 def call(name: str, op: Callable[..., Any], *primitives: Any) -> OpInfo:
     return OpInfo(name, op, inner, _pairs, (*REAL, *COMPLEX), primitives, tolerance=2)
 
@@ -83,6 +99,8 @@ TABLE = (
            EVERY, (name_p,)),
     call("custom_jvp", with_jvp, custom_jvp_p),
     call("custom_vjp", with_vjp, custom_vjp_p),
+    call("custom_gradient", with_gradient),
+    OpInfo("linear_call", scaled, np.multiply, _alike, (*REAL, *COMPLEX), (linear_call_p,)),
     OpInfo(
         "jvp_of_custom_vjp",
         lambda x: fxad.jvp(lambda z: with_vjp(z, SCALE)[0], (x,), (np.cos(x),)),
