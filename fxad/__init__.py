@@ -3,6 +3,7 @@
 from fxad import (
     ad_checkpoint,
     config,
+    custom_batching,
     custom_derivatives,
     debug,
     dlpack,
@@ -33,6 +34,7 @@ from fxad.control.closure import closure_convert
 from fxad.control.custom_gradient import custom_gradient
 from fxad.control.custom_jvp import custom_jvp
 from fxad.control.custom_vjp import custom_vjp
+from fxad.control.custom_vmap import custom_vmap
 from fxad.control.policies import checkpoint_name
 from fxad.control.sequential import checkpoint_sequential
 from fxad.core.aval import Array
@@ -68,10 +70,12 @@ __all__ = [
     "clear_caches",
     "closure_convert",
     "config",
+    "custom_batching",
     "custom_derivatives",
     "custom_gradient",
     "custom_jvp",
     "custom_vjp",
+    "custom_vmap",
     "debug",
     "default_backend",
     "default_device",

@@ -28,7 +28,7 @@ FLOORS = (
     ("compiler",),
     ("lax", "numpy", "random", "scipy", "nn", "flatten_util", "dlpack", "debug", "experimental",
      "ad_checkpoint"),
-    ("custom_derivatives",),
+    ("custom_batching", "custom_derivatives"),
     ("curvature", "optim", "interop", "distributed", "show", "extend", "test_util"),
     ("", "__main__"),
 )

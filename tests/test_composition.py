@@ -83,6 +83,18 @@ def _custom_gradient(f: Function) -> Function:
     return g
 
 
+def _custom_vmap(f: Function) -> Function:
+    g = fxad.custom_vmap(lambda x: f(x))
+
+    @g.def_vmap
+    def rule(size: int, in_batched: Any, x: Any) -> Any:
+        axes = tree.map(lambda batched: 0 if batched else None, in_batched[0])
+        out = fxad.vmap(f, (axes,), axis_size=size)(x)
+        return out, tree.map(lambda _: True, out)
+
+    return g
+
+
 def _vjp(f: Function) -> Function:
     def pulled(x: Any) -> Any:
         out, pullback = fxad.vjp(f, x)
@@ -155,6 +167,7 @@ LETTERS: dict[str, Callable[[Function], Function]] = {
     "while": _while,
     "cond": _cond,
     "custom_gradient": _custom_gradient,
+    "custom_vmap": _custom_vmap,
 }
 
 
@@ -193,7 +206,7 @@ def _paired(f: Function, cts: Callable[[Any], Any]) -> Function:
     )
 
 
-CUSTOM = ("custom_jvp", "custom_vjp", "custom_gradient")
+CUSTOM = ("custom_jvp", "custom_vjp", "custom_gradient", "custom_vmap")
 TRIVIAL = ("jit", "checkpoint", "cond", *CUSTOM)
 LOOPS = ("vmap", "scan", "while")
 

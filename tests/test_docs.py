@@ -13,6 +13,7 @@ from tests.documents import ROOT, blocks, modules, run_python
 PUBLIC = (
     "fxad",
     "fxad.ad_checkpoint",
+    "fxad.custom_batching",
     "fxad.custom_derivatives",
     "fxad.lax",
     "fxad.numpy",

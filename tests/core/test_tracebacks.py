@@ -13,6 +13,7 @@ import fxad
 import fxad.numpy as fnp
 from fxad import config, lax
 from fxad.core.source import PACKAGE
+from fxad.custom_batching import sequential_vmap
 from fxad.custom_derivatives import linear_call
 
 X = np.array([1.0, 2.0, 3.0])
@@ -66,6 +67,7 @@ DOORS = {
     "custom_gradient": lambda f: fxad.custom_gradient(f)(X),
     "custom_jvp": lambda f: fxad.custom_jvp(f)(X),
     "custom_vjp": lambda f: fxad.custom_vjp(f)(X),
+    "custom_vmap": lambda f: fxad.custom_vmap(f)(X),
     "debug.callback": lambda f: fxad.debug.callback(f, X),
     "eval_shape": lambda f: fxad.eval_shape(f, X),
     "fori_loop": lambda f: lax.fori_loop(0, 2, lambda i, x: f(x), X),
@@ -100,6 +102,7 @@ DOORS = {
 }
 MORE = {
     "linear_call": lambda f: linear_call(f, f, (), X),
+    "sequential_vmap": lambda f: fxad.vmap(sequential_vmap(f))(X),
     "a pullback": _pulled,
     "a pushforward": _linearized,
     "a rule": _ruled,

@@ -10,6 +10,7 @@ from fxad.compiler.jit import jit_p
 from fxad.control.checkpoint import checkpoint_p
 from fxad.control.custom_jvp import custom_jvp_p
 from fxad.control.custom_vjp import custom_linear_p, custom_vjp_p
+from fxad.control.custom_vmap import custom_vmap_p
 from fxad.control.linear_call import linear_call, linear_call_p
 from fxad.ops.identity import name_p
 from fxad.ops.transfer import fetch_p, offload_p
@@ -80,6 +81,15 @@ def _alike(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInp
         yield SampleInput((array(rng, shape, dtype), array(rng, shape, dtype)))
 
 
+with_batches = fxad.custom_vmap(inner)
+
+
+@with_batches.def_vmap
+def _batch_rule(size: int, in_batched: Any, x: Any, y: Any) -> Any:
+    axes = tuple(0 if b else None for b in in_batched)
+    return fxad.vmap(inner, axes, axis_size=size)(x, y), (True, True)
+
+
 def call(name: str, op: Callable[..., Any], *primitives: Any) -> OpInfo:
     return OpInfo(name, op, inner, _pairs, (*REAL, *COMPLEX), primitives, tolerance=2)
 
@@ -100,6 +110,8 @@ TABLE = (
     call("custom_jvp", with_jvp, custom_jvp_p),
     call("custom_vjp", with_vjp, custom_vjp_p),
     call("custom_gradient", with_gradient),
+    call("custom_vmap", with_batches, custom_vmap_p),
+    call("sequential_vmap", fxad.custom_batching.sequential_vmap(inner)),
     OpInfo("linear_call", scaled, np.multiply, _alike, (*REAL, *COMPLEX), (linear_call_p,)),
     OpInfo(
         "jvp_of_custom_vjp",
