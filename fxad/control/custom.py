@@ -344,4 +344,5 @@ class Custom:
                 )
             return inside(RuleName(user, role, self), flat, *args)
 
+        named.__name__ = getattr(getattr(self, rule), "__name__", rule)
         return named

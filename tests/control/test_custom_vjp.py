@@ -217,6 +217,19 @@ def test_it_keeps_the_functions_name_and_words():
     assert (scaled.__name__, scaled.__doc__) == ("scaled", "Scales.")
 
 
+def test_programs_print_the_names_of_rules():
+    def f_fwd(x):
+        return x, None
+
+    f = fxad.custom_vjp(lambda x: x)
+    f.defvjp(f_fwd, lambda _, ct: (ct,))
+    assert "fwd=f_fwd" in str(fxad.make_jaxpr(f)(1.0))
+    g = fxad.custom_jvp(lambda x: x)
+    g.defjvp(f_fwd)
+    assert "rule=f_fwd" in str(fxad.make_jaxpr(g)(1.0))
+    assert "rule=rule" in str(fxad.make_jaxpr(fxad.custom_jvp(lambda x: x))(1.0))
+
+
 # Batches -----------------------------------------------------------------------------------------
 
 
