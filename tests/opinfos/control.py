@@ -10,7 +10,7 @@ from fxad.compiler.jit import jit_p
 from fxad.control.checkpoint import checkpoint_p
 from fxad.control.custom_jvp import custom_jvp_p
 from fxad.control.custom_vjp import custom_linear_p, custom_vjp_p
-from fxad.control.custom_vmap import custom_vmap_p
+from fxad.control.custom_vmap import custom_vmap_p, sequential_vmap
 from fxad.control.linear_call import linear_call, linear_call_p
 from fxad.ops.identity import name_p
 from fxad.ops.transfer import fetch_p, offload_p
@@ -23,6 +23,12 @@ def inner(x: Any, y: Any) -> Any:
     """What is called: two results, a constant that is closed over, a value used twice."""
     z = np.sin(x) * y
     return z + np.exp(z), z[..., ::-1] * SCALE.astype(y.dtype)
+
+
+def free(x: Any, y: Any) -> Any:
+    """As ``inner``, on any device: nothing is closed over."""
+    z = np.sin(x) * y
+    return z + np.exp(z), z[..., ::-1] * 0.5
 
 
 def _pairs(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
@@ -68,7 +74,7 @@ with_vjp.defvjp(
 
 @fxad.custom_gradient
 def with_gradient(x: Any, y: Any) -> Any:
-    return inner(x, y), lambda cts: fxad.vjp(inner, x, y)[1](tuple(cts))
+    return free(x, y), lambda cts: fxad.vjp(free, x, y)[1](tuple(cts))
 
 
 def scaled(x: Any, y: Any) -> Any:
@@ -81,17 +87,17 @@ def _alike(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInp
         yield SampleInput((array(rng, shape, dtype), array(rng, shape, dtype)))
 
 
-with_batches = fxad.custom_vmap(inner)
+with_batches = fxad.custom_vmap(free)
 
 
 @with_batches.def_vmap
 def _batch_rule(size: int, in_batched: Any, x: Any, y: Any) -> Any:
     axes = tuple(0 if b else None for b in in_batched)
-    return fxad.vmap(inner, axes, axis_size=size)(x, y), (True, True)
+    return fxad.vmap(free, axes, axis_size=size)(x, y), (True, True)
 
 
-def call(name: str, op: Callable[..., Any], *primitives: Any) -> OpInfo:
-    return OpInfo(name, op, inner, _pairs, (*REAL, *COMPLEX), primitives, tolerance=2)
+def call(name: str, op: Callable[..., Any], *primitives: Any, ref: Any = inner) -> OpInfo:
+    return OpInfo(name, op, ref, _pairs, (*REAL, *COMPLEX), primitives, tolerance=2)
 
 
 def _sines(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
@@ -109,9 +115,9 @@ TABLE = (
            EVERY, (name_p,)),
     call("custom_jvp", with_jvp, custom_jvp_p),
     call("custom_vjp", with_vjp, custom_vjp_p),
-    call("custom_gradient", with_gradient),
-    call("custom_vmap", with_batches, custom_vmap_p),
-    call("sequential_vmap", fxad.custom_batching.sequential_vmap(inner)),
+    call("custom_gradient", with_gradient, ref=free),
+    call("custom_vmap", with_batches, custom_vmap_p, ref=free),
+    call("sequential_vmap", sequential_vmap(free), ref=free),
     OpInfo("linear_call", scaled, np.multiply, _alike, (*REAL, *COMPLEX), (linear_call_p,)),
     OpInfo(
         "jvp_of_custom_vjp",
