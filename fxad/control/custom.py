@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import fxad.tree as tree
+import fxad.tree_util as tree_util
 from fxad.control.symbolic_zeros import SymbolicZero
-from fxad.core.aval import ShapedArray, aval_of, is_value
+from fxad.core.aval import ShapedArray, aval_of, describe, is_value
 from fxad.core.jaxpr import ClosedJaxpr, axis_names, execute
 from fxad.core.primitive import Primitive
 from fxad.core.source import defined_at, error, inside
@@ -246,6 +247,7 @@ class Custom:
     kind = "custom rule"
     definer = ""
     asked = "a derivative"
+    way_out = "Name arguments that are not arrays in nondiff_argnums, or close over them."
 
     def _positions(self, names: Sequence[str]) -> list[int]:
         """The positions of arguments given by name."""
@@ -321,6 +323,8 @@ class Custom:
     ) -> tuple[list[Any], Any, Callable[..., list[Any]], Outputs]:
         dynamic = tuple(a for i, a in enumerate(args) if i not in nondiff)
         leaves, structure = tree.flatten(dynamic)
+        if not all(map(is_value, leaves)):
+            raise self._no_array(args, nondiff)
         outputs = Outputs(self.name)
 
         def flat(*values: Any) -> list[Any]:
@@ -329,6 +333,23 @@ class Custom:
             return outputs.of_function(self.fun(*full))
 
         return leaves, structure, flat, outputs
+
+    def _no_array(self, args: tuple[Any, ...], nondiff: Sequence[int]) -> ArgumentTypeError:
+        """The error for an argument with a leaf that is no array."""
+        place, leaf = next(
+            (f"{i}{tree_util.keystr(path)}", leaf)
+            for i, arg in enumerate(args)
+            if i not in nondiff
+            for path, leaf in tree.leaves_with_path(arg)
+            if not is_value(leaf)
+        )
+        return error(
+            ArgumentTypeError,
+            self.name,
+            f"got {describe(leaf)} at argument {place} of a {self.kind} function, wanted pytrees "
+            "of arrays and numbers",
+            self.way_out,
+        )
 
     def _within(self, role: str, rule: str, flat: Flat) -> Flat:
         """A flat function that calls one of the rules; errors meanwhile name the rule."""

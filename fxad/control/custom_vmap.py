@@ -180,6 +180,7 @@ class custom_vmap(Custom):
     kind = "custom_vmap"
     definer = "def_vmap"
     asked = "a batch"
+    way_out = "Close over what is not an array."
     vmap_rule: Callable[..., Any] | None = None
 
     def __init__(self, fun: Callable[..., Any]) -> None:

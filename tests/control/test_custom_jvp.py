@@ -368,3 +368,17 @@ def test_rules_reach_the_function_inside_of_several_decorators():
     f.defvjp(lambda x: (f(x), None), lambda _, ct: (7.0 * ct,))
     assert fxad.grad(f)(3.0) == 7.0
     assert fxad.grad(f.fun)(3.0) == 5.0
+
+
+@pytest.mark.parametrize("derive", [lambda f: f, fxad.grad, fxad.jit], ids=["", "grad", "jit"])
+def test_arguments_that_are_no_arrays(derive):
+    jvp = fxad.custom_jvp(lambda x, mode: x)
+    jvp.defjvp(lambda p, t: (p[0], t[0]))
+    vjp = fxad.custom_vjp(lambda x, mode: x)
+    vjp.defvjp(lambda x, mode: (x, None), lambda _, ct: (ct, None))
+    for f, kind in ((jvp, "custom_jvp"), (vjp, "custom_vjp")):
+        with pytest.raises(
+            ArgumentTypeError,
+            match=rf"(?s)got str 'a' at argument 1 of a {kind} function, wanted .*nondiff_argnums",
+        ):
+            derive(lambda x, f=f: f(x, "a"))(1.0)

@@ -426,6 +426,18 @@ def test_an_error_in_a_rule_passes_through_and_the_next_call_works():
     np.testing.assert_array_equal(fxad.vmap(f)(ROWS), 3.0 * ROWS)
 
 
+def test_arguments_that_are_no_arrays():
+    f = custom_vmap(lambda x, mode: x)
+    f.def_vmap(lambda n, b, x, mode: (x, b[0]))
+    for call in (lambda x: f(x, {"mode": "a"}), fxad.vmap(lambda x: f(x, {"mode": "a"}))):
+        with pytest.raises(
+            ArgumentTypeError,
+            match=r"got str 'a' at argument 1\['mode'\] of a custom_vmap function, wanted pytrees "
+            r"(?s:.*)Close over what is not an array",
+        ):
+            call(ROWS)
+
+
 def test_arguments_that_do_not_fit():
     f = custom_vmap(lambda x, y: x)
     with pytest.raises(ArgumentTypeError, match=r"do not fit the parameters \(x, y\)"):
