@@ -152,6 +152,20 @@ def as_tangent(value: Any, wanted: ShapedArray) -> Any:
     return value if aval_of(value).dtype == wanted.dtype else convert(value, wanted.dtype)
 
 
+def filling(args: Sequence[Any], fixed: Sequence[int]) -> Callable[[Sequence[Any]], list[Any]]:
+    """What puts arguments between those at fixed positions.
+
+    Of ``args`` it holds these alone: rules outlive the call, in programs and on tapes.
+    """
+    kept, count = {i: args[i] for i in fixed}, len(args)
+
+    def fill(given: Sequence[Any]) -> list[Any]:
+        values = iter(given)
+        return [kept[i] if i in kept else next(values) for i in range(count)]
+
+    return fill
+
+
 def _signature(fun: Callable[..., Any]) -> inspect.Signature | None:
     """What a user's function takes; a library's have options for defaults (dtype), no operands."""
     if (getattr(fun, "__module__", None) or "").partition(".")[0] in ("fxad", "numpy", "cupy"):
@@ -322,15 +336,14 @@ class Custom:
         self, args: tuple[Any, ...], nondiff: Sequence[int]
     ) -> tuple[list[Any], Any, Callable[..., list[Any]], Outputs]:
         dynamic = tuple(a for i, a in enumerate(args) if i not in nondiff)
+        fill = filling(args, nondiff)
         leaves, structure = tree.flatten(dynamic)
         if not all(map(is_value, leaves)):
             raise self._no_array(args, nondiff)
         outputs = Outputs(self.name)
 
         def flat(*values: Any) -> list[Any]:
-            given = iter(tree.unflatten(structure, values))
-            full = [args[i] if i in nondiff else next(given) for i in range(len(args))]
-            return outputs.of_function(self.fun(*full))
+            return outputs.of_function(self.fun(*fill(tree.unflatten(structure, values))))
 
         return leaves, structure, flat, outputs
 

@@ -19,6 +19,7 @@ from fxad.control.custom import (
     closed_over,
     cost_of_function,
     describe_result,
+    filling,
     ruled,
     run_function,
     stage_function,
@@ -301,16 +302,14 @@ class custom_vjp(Custom):
         """Applies it."""
         nondiff, args = self._arguments(args, kwargs)
         leaves, structure, flat, outputs = self._flat_function(args, nondiff)
-        fixed = [args[i] for i in nondiff]
+        fixed, fill = [args[i] for i in nondiff], filling(args, nondiff)
         in_avals = [aval_of(x) for x in leaves]
 
         def flat_fwd(values: Sequence[Any], perturbed: Sequence[bool]) -> Any:
             symbolic = self.symbolic_zeros
             if symbolic:
                 values = list(map(CustomVJPPrimal, values, perturbed))
-            given = iter(tree.unflatten(structure, values))
-            full = [args[i] if i in nondiff else next(given) for i in range(len(args))]
-            pair = self.fwd(*full)  # type: ignore[misc]
+            pair = self.fwd(*fill(tree.unflatten(structure, values)))  # type: ignore[misc]
             outs, kept, unflatten = _check_fwd(outputs, pair)
             out_structure = outputs.structure
             avals = [tangent_aval(aval_of(y)) for y in outs]
@@ -349,13 +348,8 @@ def _check_fwd(outputs: Outputs, pair: Any) -> tuple[list[Any], list[Any], Calla
     leaves, structure = tree.flatten(pair[1])
     arrays = [is_value(leaf) for leaf in leaves]
     kept = [leaf for leaf, is_one in zip(leaves, arrays, strict=True) if is_one]
-
-    def unflatten(residuals: Sequence[Any]) -> Any:
-        given = iter(residuals)
-        full = [next(given) if a else leaf for leaf, a in zip(leaves, arrays, strict=True)]
-        return tree.unflatten(structure, full)
-
-    return outs, kept, unflatten
+    fill = filling(leaves, [i for i, is_one in enumerate(arrays) if not is_one])
+    return outs, kept, lambda residuals: tree.unflatten(structure, fill(residuals))
 
 
 def _cotangents(
