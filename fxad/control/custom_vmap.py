@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from fxad.control.custom import (
     describe_result,
     stage_function,
 )
+from fxad.control.scan import scan
 from fxad.core.aval import ShapedArray, aval_of
 from fxad.core.jaxpr import ClosedJaxpr, dce_jaxpr
 from fxad.core.primitive import Primitive
@@ -29,11 +31,10 @@ from fxad.core.source import error
 from fxad.core.staging import hoist, stage
 from fxad.core.trace import Tracer, is_linear
 from fxad.core.tracebacks import public
-from fxad.errors import ConcretizationTypeError, StructureError
+from fxad.errors import StructureError
 from fxad.ops.base import convert, moveaxis
-from fxad.ops.shape import stack
 from fxad.transforms.common import check_callable, flatten_outputs, matches
-from fxad.transforms.jvp import jvp_flat, jvp_jaxpr, zeros_for
+from fxad.transforms.jvp import jvp_flat, jvp_jaxpr
 from fxad.transforms.staged import transpose_jaxpr
 
 # A derivative of a function with a batching rule is again one, with a rule derived from the
@@ -226,8 +227,9 @@ class custom_vmap(Custom):
         fun: Flat = flat
         consts: list[Any] = []
         if any(isinstance(x, Tracer) for x in leaves):
-            # A function that looks at values runs as it is where they are known.
-            with contextlib.suppress(ConcretizationTypeError):
+            # A routine that takes numbers alone runs as it is where they are known; its rule
+            # may stand for it elsewhere.
+            with contextlib.suppress(TypeError):
                 fun, consts = hoist(stage(flat, [aval_of(x) for x in leaves], "custom_vmap"))
         named: Any = self._within("vmap rule", "vmap_rule", flat_rule)
         rule = without_consts(named, self.name, len(consts))
@@ -303,7 +305,7 @@ def _check_output(name: str, y: Any, batched: bool, aval: ShapedArray, size: int
 def sequential_vmap(fun: Callable[..., Any]) -> custom_vmap:
     """A function whose batches are computed one example after the other.
 
-    For functions that cannot be batched, or that need too much memory in a batch.
+    For functions that cannot be batched, or that need too much memory in a batch: a ``scan``.
 
     Args:
       fun: the function of one example; its arguments and result are pytrees of arrays or numbers.
@@ -326,38 +328,16 @@ def sequential_vmap(fun: Callable[..., Any]) -> custom_vmap:
         leaves, structure = tree.flatten(args)
         batched = tree.leaves(in_batched)
 
-        def apply(*row: Any) -> list[Any]:
-            outs, out_structure = flatten_outputs(
-                function.name, function(*tree.unflatten(structure, row))
-            )
-            out_structures.append(out_structure)
-            return outs
+        def step(carry: Any, rows: Sequence[Any]) -> tuple[Any, Any]:
+            given = iter(rows)
+            row = [next(given) if b else x for x, b in zip(leaves, batched, strict=True)]
+            return carry, function(*tree.unflatten(structure, row))
 
-        out_structures: list[Any] = []
         if not any(batched):
-            outs = apply(*leaves)
-            out = tree.unflatten(out_structures[0], outs)
+            _, out = step((), ())
             return out, tree.map(lambda _: False, out)
-        rows = [
-            apply(*(x[i] if b else x for x, b in zip(leaves, batched, strict=True)))
-            for i in range(size)
-        ]
-        if rows:
-            outs = [stack(ys) for ys in zip(*rows, strict=True)]
-        else:
-            outs = _none_of(apply, leaves, batched)
-        out = tree.unflatten(out_structures[0], outs)
+        _, out = scan(step, (), list(compress(leaves, batched)))
         return out, tree.map(lambda _: True, out)
 
     function.def_vmap(rule)
     return function
-
-
-def _none_of(apply: Flat, leaves: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
-    """The outputs for a batch without examples."""
-    avals = [
-        aval.with_shape(aval.shape[1:]) if b else aval
-        for aval, b in zip(map(aval_of, leaves), batched, strict=True)
-    ]
-    outs = stage(apply, avals, "sequential_vmap").out_avals
-    return [zeros_for(ShapedArray((0, *a.shape), a.dtype), leaves) for a in outs]

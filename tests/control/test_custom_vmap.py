@@ -1,6 +1,8 @@
 """``custom_vmap``: where the rule is used, what it is given, derivatives, its errors."""
 
 
+import math
+
 import numpy as np
 import pytest
 
@@ -242,6 +244,21 @@ def test_functions_that_look_at_values():
     g.def_vmap(lambda size, b, x: (fnp.where(x > 0, x * x, -x), True))
     assert (fxad.grad(g)(3.0), fxad.grad(g)(-3.0)) == (6.0, -1.0)
     np.testing.assert_array_equal(fxad.vmap(g)(np.array([3.0, -3.0])), [9.0, 3.0])
+
+
+def test_routines_that_take_numbers_alone_one_after_the_other():
+    def routine(x, n):
+        if not isinstance(x, float):
+            raise TypeError("a float is needed")
+        return np.float64(math.lgamma(x)) * n
+
+    f = sequential_vmap(routine)
+    wanted = [3.0 * math.lgamma(x) for x in ROWS]
+    np.testing.assert_array_equal(fxad.vmap(f, (0, None))(ROWS, 3.0), wanted)
+    with pytest.raises(TypeError, match="a float is needed"):
+        fxad.grad(f)(0.5, 3.0)
+    with pytest.raises(TypeError, match="a float is needed"):
+        fxad.jit(fxad.vmap(f, (0, None)))(ROWS, 3.0)
 
 
 # Together with derivative rules ------------------------------------------------------------------
