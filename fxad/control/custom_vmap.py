@@ -23,6 +23,7 @@ from fxad.control.custom import (
     describe_result,
     stage_function,
 )
+from fxad.control.effects import refuse_io_twice
 from fxad.control.scan import scan
 from fxad.core.aval import ShapedArray, aval_of
 from fxad.core.jaxpr import ClosedJaxpr, dce_jaxpr
@@ -92,7 +93,8 @@ def _linearize(
     nonzero = tuple(t is not None for t in tangents)
     both, out_nonzero = _pushed(fun, nonzero)
     keep = [i >= len(out_nonzero) for i in range(len(both.out_avals))]
-    alone = ClosedJaxpr(dce_jaxpr(both.jaxpr, keep), both.consts)
+    alone = ClosedJaxpr(dce_jaxpr(both.jaxpr, keep, effects=False), both.consts)
+    refuse_io_twice(name, alone)
     mask = (*[False] * len(nonzero), *[True] * sum(nonzero))
     given = [t for t in tangents if t is not None]
     pushed = push_rule(rule, nonzero, out_nonzero, primal_outs=False)

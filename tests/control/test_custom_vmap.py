@@ -11,6 +11,7 @@ import fxad.numpy as fnp
 from fxad.custom_batching import custom_vmap, sequential_vmap
 from fxad.errors import (
     ArgumentTypeError,
+    CallbackDifferentiationError,
     MissingRuleError,
     StructureError,
     UnexpectedTracerError,
@@ -259,6 +260,28 @@ def test_routines_that_take_numbers_alone_one_after_the_other():
         fxad.grad(f)(0.5, 3.0)
     with pytest.raises(TypeError, match="a float is needed"):
         fxad.jit(fxad.vmap(f, (0, None)))(ROWS, 3.0)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, fxad.jit], ids=["", "jit"])
+def test_effects_happen_once(wrap):
+    """The backward pass computes the function again, not what it told the world."""
+    calls = []
+
+    def note(x):
+        calls.append(float(x))
+        return np.float64(2.0)
+
+    def told(x):
+        fxad.io_callback(note, np.float64(0.0), fxad.stop_gradient(x))
+        return fnp.sin(x)
+
+    assert fxad.grad(wrap(custom_vmap(told)))(0.5) == np.cos(0.5)
+    assert calls == [0.5]
+    asked = custom_vmap(lambda x: x * fxad.io_callback(note, np.float64(0.0), 1.0))
+    with pytest.raises(CallbackDifferentiationError, match=r"io_callback in .*computed twice"):
+        fxad.grad(asked)(0.5)
+    calls.clear()
+    assert asked(3.0) == 6.0
 
 
 # Together with derivative rules ------------------------------------------------------------------
