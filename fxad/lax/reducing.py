@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import fxad.ops.cumulative as cumulative
+import fxad.ops.elementwise as elementwise
 import fxad.ops.logic as logic
 import fxad.ops.reduction as ops
 import fxad.ops.sorting as sorting
@@ -18,6 +20,7 @@ from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError, DtypeError
+from fxad.lax.computation import is_known, parse
 from fxad.ops.base import (
     broadcast_to,
     convert,
@@ -26,11 +29,15 @@ from fxad.ops.base import (
     normalize_axis,
     number_like,
     reduce_sum_p,
+    reshape,
     shape_of,
+    transpose,
 )
 from fxad.ops.identity import copy
-from fxad.ops.shape import concatenate, pad, slice_in_dim, squeeze
-from fxad.transforms.vmap import vmap
+from fxad.ops.shape import slice_in_dim
+
+#: What joins two lists of arrays, element by element.
+Combine = Callable[[list[Any], list[Any]], list[Any]]
 
 _DOCUMENTATION = """{summary}
 
@@ -122,20 +129,27 @@ reduce_min = _extremum(
 )
 
 
-def _fold(combine: Callable[[Any, Any], Any], operands: Any, axis: int) -> Any:
-    """Neighbours combined until one slice is left along an axis."""
-    length = shape_of(tree.leaves(operands)[0])[axis]
+def _fold(combine: Combine, xs: list[Any], length: int) -> list[Any]:
+    """What an associative function makes of the slices along the first axis, in their order."""
+    rest: list[Any] | None = None
     while length > 1:
-        half = length // 2
-        first, second, rest = (
-            tree.map(lambda x, a=a, b=b: slice_in_dim(x, a, b, axis), operands)
-            for a, b in ((0, half), (half, 2 * half), (2 * half, length))
-        )
-        operands = combine(first, second)
-        if length % 2:
-            operands = tree.map(lambda x, y: concatenate([x, y], axis), operands, rest)
-        length -= half
-    return operands
+        even = length - length % 2
+        first, second = ([slice_in_dim(x, i, even, 0, 2) for x in xs] for i in (0, 1))
+        if even < length:
+            last = [slice_in_dim(x, even, length, 0) for x in xs]
+            rest = last if rest is None else combine(last, rest)
+        xs, length = combine(first, second), length // 2
+    return xs if rest is None else combine(xs, rest)
+
+
+def _folded(combine: Combine, xs: list[Any], axes: tuple[int, ...]) -> list[Any]:
+    """What an associative function makes of all elements along axes that hold some."""
+    shape = shape_of(xs[0])
+    left = ops.without(shape, axes)
+    length = math.prod(shape[d] for d in axes)
+    order = [*axes, *(d for d in range(len(shape)) if d not in axes)]
+    rows = [reshape(transpose(x, order), (length, *left)) for x in xs]
+    return [reshape(x, left) for x in _fold(combine, rows, length)]
 
 
 @public
@@ -144,37 +158,47 @@ def reduce(operands: Any, init_values: Any, computation: Any, dimensions: Sequen
 
     Args:
       operands: array, or a pytree of arrays of one shape.
-      init_values: the number (a pytree of them) with which ``computation`` changes nothing.
-      computation: an associative function ``(x, y) -> z`` of numbers, or of pytrees of them.
+      init_values: the number (a pytree of them) with which ``computation`` changes nothing, of the
+        dtype of its operand; it is taken in once, so it may be another number as well.
+      computation: an associative function ``(x, y) -> z`` of numbers, or of pytrees of them. It is
+        called once. Sums, products, extrema and bitwise operations are recognised.
       dimensions: the axes to take away.
 
     Returns:
       Arrays without the axes.
+
+    Raises:
+      StructureError: ``init_values``, or what ``computation`` returns, is not structured as
+        ``operands``.
+      DtypeError: their dtypes differ.
 
     Example:
       >>> import numpy as np
       >>> from fxad import lax
       >>> int(lax.reduce(np.array([1, 4, 2]), 0, lax.add, (0,)))
       7
+      >>> def best(x, y):
+      ...     first = x[0] >= y[0]
+      ...     return lax.select(first, x[0], y[0]), lax.select(first, x[1], y[1])
+      >>> where = np.arange(3)
+      >>> [int(x) for x in lax.reduce((np.array([1, 4, 2]), where), (0, -1), best, (0,))]
+      [4, 1]
     """
-    ndim = len(shape_of(tree.leaves(operands)[0]))
-    combine = computation
-    for _ in range(ndim):
-        combine = vmap(combine)
-    for axis in reversed(normalize_axes("reduce", tuple(dimensions), ndim)):
-        empty = not shape_of(tree.leaves(operands)[0])[axis]
-        operands = tree.map(
-            lambda x, init, axis=axis: _seeded(x, init, axis), operands, init_values
-        )
-        operands = operands if empty else _fold(combine, operands, axis)
-    axes = normalize_axes("reduce", tuple(dimensions), ndim)
-    return tree.map(lambda x: squeeze(x, axes), operands)
-
-
-def _seeded(x: Any, init: Any, axis: int) -> Any:
-    """An operand with the initial value as one more slice."""
-    padding = [(int(d == axis), 0, 0) for d in range(len(shape_of(x)))]
-    return pad(x, init, padding)
+    xs, inits, structure, combine = parse("reduce", operands, init_values, computation)
+    shape = shape_of(xs[0])
+    axes = normalize_axes("reduce", tuple(dimensions), len(shape))
+    left = ops.without(shape, axes)
+    if 0 in shape:
+        return tree.unflatten(structure, [copy(broadcast_to(init, left)) for init in inits])
+    found = [_NAMED.get(primitive) for primitive in combine.primitives()]
+    if None in found:
+        outs = _folded(combine, xs, axes)
+    else:
+        outs = [named[0](x, axes) for named, x in zip(found, xs, strict=True) if named]
+        units = [named[1](dtype_of(x)) for named, x in zip(found, xs, strict=True) if named]
+        if all(map(is_known, inits, units)):
+            return tree.unflatten(structure, outs)
+    return tree.unflatten(structure, combine([broadcast_to(x, left) for x in inits], outs))
 
 
 def _bitwise(
@@ -196,9 +220,7 @@ def _bitwise(
             return logical.bind(operand, axes=axes)
         if any(shape[d] == 0 for d in axes):
             return _constant(operand, np.array(unit).astype(dtype)[()], axes)
-        for axis in axes:
-            operand = _fold(combine, operand, axis)
-        return squeeze(operand, axes)
+        return _folded(lambda x, y: [combine(*x, *y)], [operand], axes)[0]
 
     return _named(reduction, name, summary, "[6, 3]", result)
 
@@ -208,6 +230,26 @@ reduce_and = _bitwise(
 )
 reduce_or = _bitwise("reduce_or", "The bits set in an element.", "7", logic.or_, 0, ops.reduce_or_p)
 reduce_xor = _bitwise("reduce_xor", "The bits set in an odd number of elements.", "5", logic.xor, 0)
+
+
+def _bit(dtype: DType) -> Any:
+    return np.array(-1).astype(dtype)[()]
+
+
+#: Primitives of two numbers: the reduction by each, and the number that changes nothing.
+_NAMED: dict[Primitive | None, tuple[Callable[[Any, Sequence[int]], Any], Callable[[DType], Any]]]
+_NAMED = {
+    elementwise.add_p: (reduce_sum, lambda dtype: 0),
+    elementwise.mul_p: (reduce_prod, lambda dtype: 1),
+    elementwise.max_p: (reduce_max, lambda dtype: _limit(dtype, True)),
+    elementwise.min_p: (reduce_min, lambda dtype: _limit(dtype, False)),
+    logic.and_p: (reduce_and, _bit),
+    logic.or_p: (reduce_or, lambda dtype: 0),
+    logic.xor_p: (reduce_xor, lambda dtype: 0),
+    logic.logical_and_p: (reduce_and, _bit),
+    logic.logical_or_p: (reduce_or, lambda dtype: 0),
+    logic.logical_xor_p: (reduce_xor, lambda dtype: 0),
+}
 
 
 def _integers(operation: str, wanted: Any) -> DType:

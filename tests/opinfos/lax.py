@@ -347,6 +347,10 @@ INDEXED = (
 )  # fmt: skip
 
 
+def _log_add(x: Any, y: Any) -> Any:
+    return lax.log(lax.exp(x) + lax.exp(y))
+
+
 def _cumulative(name: str, accumulate: Any, dtypes: Sequence[str] = REAL) -> OpInfo:
     samples = unlike(ALONG) if "m" in name[3:4] else each_with(ALONG)
     return of(name, running(accumulate), samples, dtypes, tolerance=4)
@@ -371,9 +375,11 @@ REDUCED = (
        ("bool", *INTEGER), order=0),
     of(
         "reduce",
-        lambda x: np.sum(x, 0),
-        each_with([((4, 3), {})]),
-        op=lambda x: lax.reduce(x, np.zeros((), x.dtype), lax.add, (0,)),
+        lambda x, init, dimensions: np.log(np.exp(init) + np.exp(x).sum(dimensions)),
+        each_with([([(4, 3), ()], {"dimensions": (0,)}), ([(2, 0), ()], {"dimensions": (1,)}),
+                   ([(2, 3, 5), ()], {"dimensions": (2, 0)}), ([(), ()], {"dimensions": ()})]),
+        REAL,
+        op=lambda x, init, dimensions: lax.reduce(x, init, _log_add, dimensions),
         tolerance=4,
     ),
     of("sort", np.sort, unlike([((5,), {}), ((2, 4), {})]), REAL),
