@@ -4,6 +4,7 @@ from fxad.control.cond import cond, switch
 from fxad.control.scan import scan
 from fxad.control.while_loop import fori_loop, while_loop
 from fxad.lax import linalg as linalg
+from fxad.lax.associative import associative_scan
 from fxad.lax.contraction import (
     DotDimensionNumbers,
     Precision,
@@ -179,13 +180,13 @@ from fxad.lax.windows import (
 __all__ = [
     "DotDimensionNumbers", "GatherDimensionNumbers", "GatherScatterMode", "Precision",
     "PrecisionLike", "RoundingMethod", "ScatterDimensionNumbers", "abs", "acos", "acosh", "add",
-    "all_gather", "argmax", "argmin", "asin", "asinh", "atan", "atan2", "atanh", "axis_index",
-    "axis_size", "batch_matmul", "bitcast_convert_type", "bitwise_and", "bitwise_not", "bitwise_or",
-    "bitwise_xor", "broadcast", "broadcast_in_dim", "broadcast_shapes", "broadcasted_iota", "cbrt",
-    "ceil", "clamp", "clz", "collapse", "complex", "concatenate", "cond", "conj",
-    "convert_element_type", "cos", "cosh", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum",
-    "digamma", "div", "dot", "dot_general", "dynamic_index_in_dim", "dynamic_slice",
-    "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice",
+    "all_gather", "argmax", "argmin", "asin", "asinh", "associative_scan", "atan", "atan2", "atanh",
+    "axis_index", "axis_size", "batch_matmul", "bitcast_convert_type", "bitwise_and", "bitwise_not",
+    "bitwise_or", "bitwise_xor", "broadcast", "broadcast_in_dim", "broadcast_shapes",
+    "broadcasted_iota", "cbrt", "ceil", "clamp", "clz", "collapse", "complex", "concatenate",
+    "cond", "conj", "convert_element_type", "cos", "cosh", "cumlogsumexp", "cummax", "cummin",
+    "cumprod", "cumsum", "digamma", "div", "dot", "dot_general", "dynamic_index_in_dim",
+    "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice",
     "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims",
     "expm1", "floor", "fori_loop", "full", "full_like", "gather", "ge", "gt", "imag",
     "index_in_dim", "index_take", "integer_pow", "iota", "is_finite", "le", "lgamma", "linalg",

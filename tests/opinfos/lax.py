@@ -382,6 +382,8 @@ REDUCED = (
         op=lambda x, init, dimensions: lax.reduce(x, init, _log_add, dimensions),
         tolerance=4,
     ),
+    of("associative_scan", running(np.multiply.accumulate), each_with(ALONG), tolerance=4,
+       op=lambda x, axis, reverse=False: lax.associative_scan(lax.mul, x, reverse, axis)),
     of("sort", np.sort, unlike([((5,), {}), ((2, 4), {})]), REAL),
     of("sort_key_val", _sorted_by_key, _key_values, REAL),
     of("top_k", _greatest, unlike([((5,), {"k": 3}), ((2, 4), {"k": 2})]), REAL),
