@@ -54,12 +54,15 @@ def select(pred: Any, on_true: Any, on_false: Any) -> Any:
     """``on_true`` where a condition holds, else ``on_false``.
 
     Args:
-      pred: array of truth values.
+      pred: array of truth values; or integers, of which those above 0 are true.
       on_true: array or number.
       on_false: array or number.
 
     Returns:
       An array.
+
+    Raises:
+      DtypeError: ``pred`` holds neither truth values nor integers.
 
     Example:
       >>> import numpy as np
@@ -67,7 +70,21 @@ def select(pred: Any, on_true: Any, on_false: Any) -> Any:
       >>> lax.select(np.array([True, False]), np.ones(2), np.zeros(2)).tolist()
       [1.0, 0.0]
     """
+    if _kind("select", "pred", pred) != "b":
+        pred = logic.gt(pred, 0)
     return ops.select(pred, on_true, on_false)
+
+
+def _kind(operation: str, argument: str, which: Any) -> str:
+    kind = dtype_of(which).kind
+    if kind not in "biu":
+        raise error(
+            DtypeError,
+            operation,
+            f"got {argument}={dtype_of(which)}, wanted truth values or integers",
+            "Compare it with something: x > 0.",
+        )
+    return kind
 
 
 def select_n(which: Any, *cases: Any) -> Any:
@@ -91,11 +108,7 @@ def select_n(which: Any, *cases: Any) -> Any:
       >>> lax.select_n(np.array([2, 0]), np.zeros(2), np.ones(2), np.full(2, 5.0)).tolist()
       [5.0, 0.0]
     """
-    kind = dtype_of(which).kind
-    if kind not in "biu":
-        raise error(
-            DtypeError, "select_n", f"got which={dtype_of(which)}, wanted truth values or integers"
-        )
+    kind = _kind("select_n", "which", which)
     if not cases or (kind == "b" and len(cases) > 2):
         raise error(
             ArgumentValueError,

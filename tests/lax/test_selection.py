@@ -17,6 +17,14 @@ def test_select():
     check("select", MASK, X, Y)
     check("select", np.True_, X, Y)
     check("select", MASK, X.astype(np.float32), Y.astype(np.float32))
+    check("select", MASK.astype(np.int32), X, Y)
+    check("select", np.array([[0, 1, 2], [-1, 1, -4]], np.int32), X, Y, derivatives=False)
+
+
+@pytest.mark.parametrize(("name", "argument"), [("select", "pred"), ("select_n", "which")])
+def test_what_selects_is_no_fraction(name, argument):
+    with pytest.raises(DtypeError, match=rf"\[{name}\] got {argument}=float64, wanted"):
+        getattr(lax, name)(X, X, Y)
 
 
 @needs_jax
