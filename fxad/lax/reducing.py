@@ -34,6 +34,7 @@ from fxad.ops.base import (
     transpose,
 )
 from fxad.ops.identity import copy
+from fxad.ops.pooling import limit
 from fxad.ops.shape import slice_in_dim
 
 #: What joins two lists of arrays, element by element.
@@ -95,7 +96,7 @@ def _extremum(
         shape = shape_of(operand)
         axes = normalize_axes(name, tuple(axes), len(shape))
         if any(shape[d] == 0 for d in axes):
-            return _constant(operand, _limit(dtype_of(operand), greatest), axes)
+            return _constant(operand, limit(dtype_of(operand), greatest), axes)
         return primitive.bind(operand, axes=axes) if axes else _strong(operand)
 
     return _named(reduction, name, summary, example, result)
@@ -109,16 +110,6 @@ def _strong(operand: Any) -> Any:
 def _constant(operand: Any, value: Any, axes: tuple[int, ...]) -> Any:
     """What is left of an operand without some axes, all of it one number."""
     return copy(broadcast_to(number_like(operand, value), ops.without(shape_of(operand), axes)))
-
-
-def _limit(dtype: DType, greatest: bool) -> Any:
-    """The number that is greater (less) than no other of its dtype."""
-    if dtype.kind == "b":
-        return not greatest
-    if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        return limits.min if greatest else limits.max
-    return -np.inf if greatest else np.inf
 
 
 reduce_max = _extremum(
@@ -190,14 +181,15 @@ def reduce(operands: Any, init_values: Any, computation: Any, dimensions: Sequen
     left = ops.without(shape, axes)
     if 0 in shape:
         return tree.unflatten(structure, [copy(broadcast_to(init, left)) for init in inits])
-    found = [_NAMED.get(primitive) for primitive in combine.primitives()]
-    if None in found:
-        outs = _folded(combine, xs, axes)
-    else:
-        outs = [named[0](x, axes) for named, x in zip(found, xs, strict=True) if named]
-        units = [named[1](dtype_of(x)) for named, x in zip(found, xs, strict=True) if named]
+    primitives = combine.primitives()
+    if all(p in _NAMED for p in primitives):
+        named = [_NAMED[p] for p in primitives]
+        outs = [reduced(x, axes) for (reduced, _), x in zip(named, xs, strict=True)]
+        units = [unit(dtype_of(x)) for (_, unit), x in zip(named, xs, strict=True)]
         if all(map(is_known, inits, units)):
             return tree.unflatten(structure, outs)
+    else:
+        outs = _folded(combine, xs, axes)
     return tree.unflatten(structure, combine([broadcast_to(x, left) for x in inits], outs))
 
 
@@ -241,8 +233,8 @@ _NAMED: dict[Primitive | None, tuple[Callable[[Any, Sequence[int]], Any], Callab
 _NAMED = {
     elementwise.add_p: (reduce_sum, lambda dtype: 0),
     elementwise.mul_p: (reduce_prod, lambda dtype: 1),
-    elementwise.max_p: (reduce_max, lambda dtype: _limit(dtype, True)),
-    elementwise.min_p: (reduce_min, lambda dtype: _limit(dtype, False)),
+    elementwise.max_p: (reduce_max, lambda dtype: limit(dtype, True)),
+    elementwise.min_p: (reduce_min, lambda dtype: limit(dtype, False)),
     logic.and_p: (reduce_and, _bit),
     logic.or_p: (reduce_or, lambda dtype: 0),
     logic.xor_p: (reduce_xor, lambda dtype: 0),
