@@ -103,6 +103,7 @@ from fxad.lax.gathering import (
     scatter_mul,
     scatter_sub,
 )
+from fxad.lax.mapping import map
 from fxad.lax.parallel import (
     all_gather,
     axis_index,
@@ -195,7 +196,7 @@ __all__ = [
     "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims",
     "expm1", "floor", "fori_loop", "full", "full_like", "gather", "ge", "gt", "imag",
     "index_in_dim", "index_take", "integer_pow", "iota", "is_finite", "le", "lgamma", "linalg",
-    "log", "log1p", "logistic", "lt", "max", "min", "mul", "mulhi", "ne", "neg", "nextafter",
+    "log", "log1p", "logistic", "lt", "map", "max", "min", "mul", "mulhi", "ne", "neg", "nextafter",
     "optimization_barrier", "pad", "padtype_to_pads", "pmax", "pmean", "pmin", "polygamma",
     "population_count", "pow", "ppermute", "pshuffle", "psum", "psum_scatter", "real", "reciprocal",
     "reduce", "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod", "reduce_sum",

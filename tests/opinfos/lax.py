@@ -384,6 +384,11 @@ REDUCED = (
     ),
     of("associative_scan", running(np.multiply.accumulate), each_with(ALONG), tolerance=4,
        op=lambda x, axis, reverse=False: lax.associative_scan(lax.mul, x, reverse, axis)),
+    of("map", lambda x, batch_size: np.tanh(x).sum(1),
+       each_with([((5, 2), {"batch_size": None}), ((5, 2), {"batch_size": 2}),
+                  ((4, 0), {"batch_size": 2}), ((0, 2), {"batch_size": None})]), REAL,
+       op=lambda x, batch_size: lax.map(
+           lambda row: lax.reduce_sum(lax.tanh(row), (0,)), x, batch_size=batch_size)),
     of("sort", np.sort, unlike([((5,), {}), ((2, 4), {})]), REAL),
     of("sort_key_val", _sorted_by_key, _key_values, REAL),
     of("top_k", _greatest, unlike([((5,), {"k": 3}), ((2, 4), {"k": 2})]), REAL),
