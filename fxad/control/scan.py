@@ -76,7 +76,7 @@ def scan(
       xs: a pytree of arrays with one length along their first axes, or None.
       length: the number of steps; needed where there are no ``xs``.
       reverse: run from the last slice to the first; ``ys`` stand in the order of ``xs``.
-      unroll: how many steps to put into one turn of the loop; True puts all in one.
+      unroll: how many steps to put into one turn of the loop; True and 0 put all in one.
       checkpoint: what reverse mode keeps of ``n`` steps: None, the residuals of all; True or
         ``"sqrt"``, some ``2 sqrt(n)`` states for one more run of each step; ``"log"``, some
         ``2 log2(n)`` states for ``O(log n)`` runs; an integer, that many states.
@@ -166,13 +166,13 @@ def _length(xs: Sequence[Any], structure: Any, length: Any) -> int:
 def _unrolled(unroll: Any, steps: int) -> int:
     if isinstance(unroll, bool | np.bool_):
         return max(steps, 1) if unroll else 1
-    if not isinstance(unroll, int | np.integer) or unroll < 1:
+    if not isinstance(unroll, int | np.integer) or unroll < 0:
         raise error(
             ArgumentValueError,
             "scan",
-            f"got unroll={unroll!r}, wanted True, False or an integer of at least 1",
+            f"got unroll={unroll!r}, wanted True, False or an integer of at least 0",
         )
-    return int(min(unroll, max(steps, 1)))
+    return max(int(min(unroll, steps) or steps), 1)
 
 
 class Steps:

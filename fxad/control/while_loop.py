@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import fxad.config as config
 import fxad.tree as tree
 from fxad.control.body import (
     Body,
@@ -32,6 +33,7 @@ from fxad.errors import (
     ArgumentValueError,
     ConcretizationTypeError,
 )
+from fxad.ops.identity import copy
 from fxad.transforms.common import check_callable, flatten_inputs
 
 T = TypeVar("T")
@@ -99,7 +101,12 @@ def while_loop(
     leaves, structure = flatten_inputs("while_loop", init_val)
     loop = _While(cond_fun, body_fun, structure, scheme, max_steps)
     if runs_as_python(leaves):
-        return loop.run(leaves)
+        try:
+            return loop.run(leaves)
+        except ConcretizationTypeError:
+            if not config.disable_jit:
+                raise
+            # The condition differs between the examples of a vmap: no Python can follow it.
     try:
         return loop.bind(leaves)
     except ConcretizationTypeError:
@@ -218,8 +225,8 @@ def fori_loop(
     both modes.
 
     Args:
-      lower: an integer of shape ``()``, the first index.
-      upper: an integer of shape ``()``, after the last index.
+      lower: a whole number of shape ``()``, the first index.
+      upper: a whole number of shape ``()``, after the last index.
       body_fun: ``body_fun(i, value) -> value``, of the same tree, shapes and dtypes. ``i`` is a
         Python integer where the loop runs as Python, and weak like one where it is traced.
       init_val: a pytree, the first value.
@@ -231,7 +238,7 @@ def fori_loop(
 
     Raises:
       StructureError: the value changes its tree, shape or dtype; the message names the leaf.
-      ArgumentTypeError: a bound is not an integer of shape ``()``.
+      ArgumentTypeError: a bound is not a whole number of shape ``()``.
 
     Example:
       >>> import numpy as np, fxad
@@ -250,9 +257,11 @@ def fori_loop(
             i, value = carry
             return (i + 1, body_fun(i, value)), None
 
-        steps = max(last - first, 0)
+        steps, unroll = max(last - first, 0), False if unroll is None else unroll
+        if not steps and config.disable_jit:  # where a scan refuses to trace its body
+            return tree.map(copy, init_val)
         carry, _ = scan(
-            step, (first, init_val), length=steps, unroll=unroll or 1, checkpoint=checkpoint
+            step, (first, init_val), length=steps, unroll=unroll, checkpoint=checkpoint
         )
         return carry[1]
     if unroll not in (None, 1, False):
@@ -288,11 +297,12 @@ def _same_code(fun: Callable[..., Any]) -> Callable[[T], T]:
 def _bound(name: str, x: Any) -> int | None:
     if is_value(x):
         aval = aval_of(x)
-        if aval.shape == () and aval.dtype.kind in "iu":
+        if aval.shape == () and aval.dtype.kind in "iuf":
             value = x.concrete() if isinstance(x, Tracer) else x
-            return None if value is None else int(value)
+            if value is None or value % 1 == 0:
+                return None if value is None else int(value)
     raise error(
         ArgumentTypeError,
         "fori_loop",
-        f"got {name}={describe(x)}, wanted an integer of shape ()",
+        f"got {name}={describe(x)}, wanted a whole number of shape ()",
     )

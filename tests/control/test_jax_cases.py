@@ -1,0 +1,61 @@
+"""Loops and branches in cases that JAX's own tests hold its to."""
+
+import numpy as np
+import pytest
+
+import fxad
+from fxad import config, lax
+
+
+def test_unroll_may_be_zero():
+    """All steps in one turn, as True."""
+    xs = np.arange(5.0)
+
+    def f(c, unroll):
+        return lax.scan(lambda c, x: (c * x + 1, c), c, xs, unroll=unroll)
+
+    for unroll in (0, 2, True, False):
+        np.testing.assert_array_equal(fxad.jit(lambda c, u=unroll: f(c, u))(1.0)[1], f(1.0, 1)[1])
+    equations = fxad.make_jaxpr(lambda c: f(c, 0))(1.0).eqns
+    turns = fxad.make_jaxpr(lambda c: lax.fori_loop(0, 9, lambda i, c: c + i, c, unroll=0))(1.0)
+    for eqns in (equations, turns.eqns):
+        (loop,) = [eqn for eqn in eqns if str(eqn.primitive) == "scan"]
+        assert loop.params["length"] == 1
+    assert lax.scan(lambda c, _: (c, None), 1.0, length=0, unroll=0)[0] == 1.0
+    with pytest.raises(ValueError, match="unroll=-1"):
+        f(1.0, -1)
+
+
+def test_no_steps_without_jit():
+    """Which JAX's ``fori_loop`` takes, and its ``scan`` does not."""
+    x = np.ones(2)
+    with config.override(disable_jit=True):
+        out = lax.fori_loop(0, 0, lambda i, x: x + i, {"a": x, "b": 1.0})
+        with pytest.raises(ValueError, match="got a loop of no steps with jit disabled"):
+            lax.scan(lambda c, x: (c + x, x), 0.0, np.zeros(0))
+    assert (out["a"].tolist(), out["b"]) == ([1.0, 1.0], 1.0)
+    assert out["a"] is not x
+
+
+def test_a_condition_of_examples_without_jit():
+    """Where no Python condition can tell, the loop is staged all the same."""
+
+    def until_ten(y):
+        return lax.while_loop(lambda x: x < 10.0, lambda x: x + 1.0, y)
+
+    with config.override(disable_jit=True):
+        assert fxad.vmap(until_ten)(np.array([3.0, 14.5])).tolist() == [10.0, 14.5]
+        assert until_ten(3.5) == 10.5
+
+
+def test_bounds_may_be_whole_numbers_of_any_kind():
+    def f(x):
+        return lax.fori_loop(x, x + 2.0, lambda i, c: 2 * c, x)
+
+    assert f(1.0) == 4.0
+    assert fxad.grad(f)(1.0) == 4.0
+    assert fxad.linearize(f, 1.0)[1](1.0) == 4.0
+    assert fxad.jit(f)(1.0) == 4.0
+    for bound in (2.5, np.inf, 1j, "a", np.ones(1)):
+        with pytest.raises(TypeError, match=r"\[fori_loop\] got upper=.*, wanted a whole number"):
+            lax.fori_loop(0, bound, lambda i, c: c, 1.0)
