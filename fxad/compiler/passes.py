@@ -13,7 +13,14 @@ from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, check_j
 from fxad.core.primitive import Primitive
 from fxad.core.trace import EVAL
 from fxad.ops.base import broadcast_in_dim_p, convert_element_type_p, reshape_p, transpose_p
-from fxad.ops.elementwise import div_p, integer_pow_p, mul_p, neg_p, stop_gradient_p
+from fxad.ops.elementwise import (
+    div_p,
+    integer_pow_p,
+    mul_p,
+    neg_p,
+    select_p,
+    stop_gradient_p,
+)
 from fxad.ops.identity import name_p
 
 Pass = Callable[[Jaxpr], Jaxpr]
@@ -159,6 +166,11 @@ def _simplify_broadcast(eqn: Eqn) -> Atom | None:
     return _same(eqn, eqn.invars[0]) if in_order else None
 
 
+def _simplify_select(eqn: Eqn) -> Atom | None:
+    _, x, y = eqn.invars
+    return _same(eqn, x) if x is y else None
+
+
 #: What an equation of a primitive can be replaced by: an atom, or None to leave it.
 SIMPLIFICATIONS: dict[Primitive, Callable[[Eqn], Atom | None]] = {
     mul_p: _simplify_mul,
@@ -170,6 +182,7 @@ SIMPLIFICATIONS: dict[Primitive, Callable[[Eqn], Atom | None]] = {
     broadcast_in_dim_p: _simplify_broadcast,
     stop_gradient_p: lambda eqn: eqn.invars[0],
     name_p: lambda eqn: eqn.invars[0],
+    select_p: _simplify_select,
 }
 
 
