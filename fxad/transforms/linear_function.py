@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import fxad.tree as tree
-from fxad.core.aval import PYTHON_SCALARS, ShapedArray, float0, tangent_aval
+from fxad.core.aval import (
+    PYTHON_SCALARS,
+    ShapedArray,
+    aval_of,
+    float0,
+    is_differentiable,
+    tangent_aval,
+)
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import error
 from fxad.core.trace import current_trace, within
 from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError
 from fxad.ops.base import convert
-from fxad.transforms.common import check_like, check_structure, flatten_inputs, own
+from fxad.transforms.common import check_like, check_structure, flatten_inputs, matches, own
 from fxad.transforms.jvp import zeros_for
 from fxad.transforms.nodes import backward
 from fxad.transforms.tape import TapeTrace
@@ -168,9 +175,16 @@ def _checked(
     flat, got_structure = flatten_inputs(operation, got)
     check_structure(operation, whole, got_structure, structure)
     return [
-        check_tangent(operation, each, wanted_of, t, tangent_aval(a))
+        None
+        if operation == "vjp" and _has_no_weight(t, a)
+        else check_tangent(operation, each, wanted_of, t, tangent_aval(a))
         for t, a in zip(flat, avals, strict=True)
     ]
+
+
+def _has_no_weight(ct: Any, aval: ShapedArray) -> bool:
+    """Whether a cotangent is that of an integer, in the dtype of the integer itself."""
+    return not is_differentiable(aval.dtype) and matches(aval_of(ct), aval)
 
 
 def check_tangent(operation: str, what: str, wanted_of: str, tangent: Any, aval: Any) -> Any:

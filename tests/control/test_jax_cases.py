@@ -90,3 +90,17 @@ def test_holding_examples_costs_a_program_nothing():
     text = str(optimize(staged))
     assert text.count("select_n") == 1
     assert "stop_gradient" not in text
+
+
+def test_the_cotangents_of_integers_may_be_integers():
+    """As what comes out of a loop does: it says nothing of the inputs."""
+    xs = np.arange(1.0, 4.0)
+    out, pull = fxad.vjp(lambda xs: lax.scan(lambda c, x: (c * x, (c, 7)), 1.0, xs), xs)
+    wanted = fxad.vjp(lambda xs: lax.scan(lambda c, x: (c * x, c), 1.0, xs), xs)
+    carry, (products, sevens) = out
+    assert sevens.tolist() == [7, 7, 7]
+    np.testing.assert_array_equal(pull(out)[0], wanted[1]((carry, products))[0])
+    with pytest.raises(fxad.errors.StructureError, match=r"cotangent float64\[3\], wanted float0"):
+        pull((carry, (products, sevens + 0.5)))
+    with pytest.raises(fxad.errors.StructureError, match=r"cotangent int64\[2\], wanted float0"):
+        pull((carry, (products, sevens[:2])))
