@@ -11,8 +11,9 @@ import numpy as np
 import fxad.config as config
 import fxad.tree as tree
 import fxad.tree_util as tree_util
+from fxad.control.call import per_jaxpr
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, promote
-from fxad.core.jaxpr import ClosedJaxpr, alike
+from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, alike
 from fxad.core.source import error, outside_rules
 from fxad.core.staging import hoist, stage
 from fxad.core.trace import EVAL, Tracer, current_trace
@@ -83,6 +84,48 @@ def flat_call(
         return flatten_outputs(operation, fun(*tree.unflatten(structure, leaves)))
 
     return flat
+
+
+def unchanged(body: Body, count: int) -> tuple[bool, ...]:
+    """Which of the values that a body carries it hands on as they are."""
+    jaxpr, first = body.closed.jaxpr, len(body.consts)
+    carried = zip(jaxpr.invars[first : first + count], jaxpr.outvars[:count], strict=True)
+    return tuple(before is after for before, after in carried)
+
+
+def holding(body: Body, held: tuple[bool, ...], values: Sequence[Any], outputs: bool) -> Body:
+    """The body with some of the values that it carries as constants.
+
+    They are then stored once, need no derivative at each step, and stay what they are for all
+    examples of a ``vmap``. ``outputs`` tells whether it gives out what it carries.
+    """
+    if not any(held):
+        return body
+    closed = _holding(body.closed, len(body.consts), held, outputs)
+    kept = [v for v, flag in zip(values, held, strict=True) if flag]
+    return Body(closed, [*body.consts, *kept], body.structure)
+
+
+@per_jaxpr
+def _holding(
+    closed: ClosedJaxpr, first: int, held: tuple[bool, ...], outputs: bool
+) -> ClosedJaxpr:
+    jaxpr, count = closed.jaxpr, len(held)
+    carried = jaxpr.invars[first : first + count]
+    constant = [v for v, flag in zip(carried, held, strict=True) if flag]
+    varying = [v for v, flag in zip(carried, held, strict=True) if not flag]
+    invars = (*jaxpr.invars[:first], *constant, *varying, *jaxpr.invars[first + count :])
+    outvars = jaxpr.outvars
+    if outputs:
+        kept = [v for v, flag in zip(outvars[:count], held, strict=True) if not flag]
+        outvars = (*kept, *outvars[count:])
+    return ClosedJaxpr(Jaxpr((), invars, jaxpr.eqns, outvars))
+
+
+def merged(values: Sequence[Any], held: Sequence[bool], varying: Sequence[Any]) -> list[Any]:
+    """The values that are held, and the others as they came out."""
+    left = iter(varying)
+    return [v if flag else next(left) for v, flag in zip(values, held, strict=True)]
 
 
 def runs_as_python(leaves: Sequence[Any]) -> bool:

@@ -529,8 +529,30 @@ def _staged(
     ])
     pairs = zip(branches, closed, strict=True)
     known = tuple(canonical(fun, branch) for fun, branch in pairs)
-    outs = _bind((known, consts), index, leaves, False)
+    given = [*consts, *leaves]
+    places = [_handed_on(known, i) for i in range(len(wanted))]
+    varying = tuple(i for i, place in enumerate(places) if place is None)
+    found = iter(_bind((_giving(known[0], known[1:], varying), consts), index, leaves, False))
+    outs = [next(found) if place is None else given[place] for place in places]
     return tree.unflatten(out_structure, owned(outs, leaves))
+
+
+def _handed_on(branches: Branches, i: int) -> int | None:
+    """The place of the operand that all branches give out as it is, if there is one."""
+    found = {
+        next((p for p, v in enumerate(b.jaxpr.invars) if v is b.jaxpr.outvars[i]), None)
+        for b in branches
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+@per_jaxpr
+def _giving(first: ClosedJaxpr, rest: Branches, outputs: tuple[int, ...]) -> Branches:
+    """The branches with some of their outputs alone: no choice is made of what is the same."""
+    jaxprs = [branch.jaxpr for branch in (first, *rest)]
+    return tuple(
+        ClosedJaxpr(Jaxpr((), j.invars, j.eqns, [j.outvars[i] for i in outputs])) for j in jaxprs
+    )
 
 
 def _converting(

@@ -15,12 +15,15 @@ from fxad.control.body import (
     all_concrete,
     as_own,
     gives_way,
+    holding,
     joined_carry,
     key_path,
     like_avals,
+    merged,
     owned,
     runs_as_python,
     stage_body,
+    unchanged,
     with_truths,
 )
 from fxad.control.call import per_jaxpr
@@ -264,7 +267,10 @@ class Steps:
         """Stages the user's function and binds the loop, ``group`` steps to a turn."""
         slices = [ShapedArray(shape_of(x)[1:], dtype_of(x)) for x in xs]
         body, avals = self.staged([aval_of(c) for c in init], slices)
-        carry = like_avals(init, avals, xs)
+        before = like_avals(init, avals, xs)
+        held = unchanged(body, self.count)
+        body = holding(body, held, before, outputs=True)
+        carry = [c for c, flag in zip(before, held, strict=True) if not flag]
         whole = self.length - self.length % group
         rows: list[list[Any]] = []
         for start, stop, size in ((0, whole, group), (whole, self.length, 1))[:: self._direction]:
@@ -277,6 +283,7 @@ class Steps:
                 break
         rows = rows[:: self._direction]
         ys = [c[0] if len(c) == 1 else concatenate(c, 0) for c in zip(*rows, strict=True)]
+        carry = merged(before, held, carry)
         return self.output(owned([*carry, *ys], [*init, *xs]), body.structure[1])
 
     @property
@@ -287,7 +294,7 @@ class Steps:
         self, body: Body, carry: list[Any], xs: list[Any], turns: int, size: int
     ) -> tuple[list[Any], list[Any]]:
         """A loop of some turns of ``size`` steps each."""
-        closed, consts, count = body.closed, body.consts, self.count
+        closed, consts, count = body.closed, body.consts, len(carry)
         if size > 1:
             closed = _several(closed, len(consts), count, size, self.reverse)
             xs = [reshape(x, (turns, size, *shape_of(x)[1:])) for x in xs]

@@ -14,11 +14,14 @@ from fxad.control.body import (
     as_own,
     flat_call,
     gives_way,
+    holding,
     joined_carry,
     like_avals,
+    merged,
     owned,
     runs_as_python,
     stage_body,
+    unchanged,
     with_truths,
 )
 from fxad.control.repeat import bind_repeat
@@ -164,17 +167,21 @@ class _While:
         """Stages the user's functions and binds the loop."""
         body, avals = self.staged([aval_of(x) for x in leaves])
         test = stage_body("while_loop", self.cond, lambda *xs: ([self.goes_on(xs)], None), avals)
+        before = like_avals(leaves, avals)
+        held = unchanged(body, len(leaves))
+        test = holding(test, held, before, outputs=False)
+        body = holding(body, held, before, outputs=True)
+        carry = [c for c, flag in zip(before, held, strict=True) if not flag]
         repeat = Repeat(
             test.closed,
             body.closed,
             len(test.consts),
             len(body.consts),
-            len(leaves),
+            len(carry),
             checkpoint=self.scheme,
             max_steps=self.max_steps,
         )
-        carry = like_avals(leaves, avals)
-        outs = bind_repeat(repeat, [*test.consts, *body.consts, *carry])
+        outs = merged(before, held, bind_repeat(repeat, [*test.consts, *body.consts, *carry]))
         return tree.unflatten(self.structure, owned(outs, leaves))
 
     def staged(self, avals: list[ShapedArray]) -> tuple[Body, list[ShapedArray]]:

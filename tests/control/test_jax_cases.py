@@ -104,3 +104,55 @@ def test_the_cotangents_of_integers_may_be_integers():
         pull((carry, (products, sevens + 0.5)))
     with pytest.raises(fxad.errors.StructureError, match=r"cotangent int64\[2\], wanted float0"):
         pull((carry, (products, sevens[:2])))
+
+
+def test_what_loops_and_branches_hand_on_is_the_same_for_all_examples(rng):
+    """A carry that no step changes is stored once, and no choice is made of it."""
+    w, xs = rng.normal(size=(2, 2)), rng.normal(size=(4, 2))
+
+    def power(w, x, n):
+        def turn(value):
+            i, x, w = value
+            return i + 1, x @ w, w
+
+        _, x, w = lax.while_loop(lambda value: value[0] < n, turn, (0, x, w))
+        return w, x
+
+    same, out = fxad.vmap(power, in_axes=(None, 0, 0), out_axes=(None, 0))(w, xs, np.arange(4))
+    np.testing.assert_array_equal(same, w)
+    assert same is not w
+    wanted = [x @ np.linalg.matrix_power(w, n) for n, x in enumerate(xs)]
+    np.testing.assert_allclose(out, wanted, rtol=1e-12)
+    grads = fxad.vmap(fxad.grad(lambda *args: power(*args)[1].sum()), (None, 0, 0))
+    slopes = [fxad.grad(lambda w, a=a: (a[1] @ np.linalg.matrix_power(w, a[0])).sum())(w)
+              for a in enumerate(xs)]
+    np.testing.assert_allclose(grads(w, xs, np.arange(4)), slopes, rtol=1e-12)
+
+    def chosen(x, w):
+        def once(w):
+            return lax.scan(lambda w, _: (w, None), w, length=1)[0]
+
+        return lax.cond(x[0] < 0, lambda x, w: (2 * x, once(w)), lambda x, w: (x, once(w)), x, w)
+
+    out, same = fxad.vmap(chosen, (0, None), (0, None))(xs, w)
+    np.testing.assert_array_equal(out, np.where(xs[:, :1] < 0, 2 * xs, xs))
+    np.testing.assert_array_equal(same, w)
+    total = fxad.grad(lambda w: sum(np.sum(y) for y in fxad.vmap(chosen, (0, None), 0)(xs, w)))
+    np.testing.assert_array_equal(total(w), np.full((2, 2), 4.0))
+
+
+def test_loops_that_change_nothing():
+    x = np.ones(2)
+    loops = (
+        lambda x: lax.while_loop(lambda x: x[0] < 0, lambda x: x, x),
+        lambda x: lax.fori_loop(0, 3, lambda i, x: x, x),
+        lambda x: lax.scan(lambda x, _: (x, None), x, length=3, checkpoint=True)[0],
+        lambda x: lax.cond(x[0] < 0, lambda x: x, lambda x: x, x),
+    )
+    for f in loops:
+        for g in (f, fxad.jit(f)):
+            out = g(x)
+            assert out.tolist() == [1.0, 1.0]
+            assert not np.shares_memory(out, x)
+            assert fxad.grad(lambda x, g=g: g(x).sum())(x).tolist() == [1.0, 1.0]
+            assert fxad.vmap(g)(x.reshape(2, 1)).tolist() == [[1.0], [1.0]]
