@@ -232,8 +232,8 @@ def fori_loop(
     both modes.
 
     Args:
-      lower: a whole number of shape ``()``, the first index.
-      upper: a whole number of shape ``()``, after the last index.
+      lower: an integer of shape ``()``, the first index.
+      upper: an integer of shape ``()``, after the last index. Both may be whole floats instead.
       body_fun: ``body_fun(i, value) -> value``, of the same tree, shapes and dtypes. ``i`` is a
         Python integer where the loop runs as Python, and weak like one where it is traced.
       init_val: a pytree, the first value.
@@ -245,7 +245,7 @@ def fori_loop(
 
     Raises:
       StructureError: the value changes its tree, shape or dtype; the message names the leaf.
-      ArgumentTypeError: a bound is not a whole number of shape ``()``.
+      ArgumentTypeError: a bound is not an integer of shape ``()``.
 
     Example:
       >>> import numpy as np, fxad
@@ -256,7 +256,8 @@ def fori_loop(
       (32.0, 80.0)
     """
     check_callable("fori_loop", body_fun)
-    first, last = _bound("lower", lower), _bound("upper", upper)
+    kinds = "f" if _is_float(lower) and _is_float(upper) else "iu"
+    first, last = _bound("lower", lower, kinds), _bound("upper", upper, kinds)
     if first is not None and last is not None:
 
         @_same_code(body_fun)
@@ -301,15 +302,20 @@ def _same_code(fun: Callable[..., Any]) -> Callable[[T], T]:
     return mark
 
 
-def _bound(name: str, x: Any) -> int | None:
+def _is_float(x: Any) -> bool:
+    return is_value(x) and aval_of(x).dtype.kind == "f"
+
+
+def _bound(name: str, x: Any, kinds: str) -> int | None:
+    """The value of a bound where it is known; of two fractions that are whole as well."""
     if is_value(x):
         aval = aval_of(x)
-        if aval.shape == () and aval.dtype.kind in "iuf":
+        if aval.shape == () and aval.dtype.kind in kinds:
             value = x.concrete() if isinstance(x, Tracer) else x
             if value is None or value % 1 == 0:
                 return None if value is None else int(value)
     raise error(
         ArgumentTypeError,
         "fori_loop",
-        f"got {name}={describe(x)}, wanted a whole number of shape ()",
+        f"got {name}={describe(x)}, wanted an integer of shape ()",
     )

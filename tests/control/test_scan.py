@@ -87,7 +87,7 @@ def test_it_means_the_loop(way):
 
 
 @pytest.mark.parametrize("way", ["value", "jit", "jit of grad", "forward over reverse"])
-@pytest.mark.parametrize("unroll", [2, 3, 5, 9, True, False])
+@pytest.mark.parametrize("unroll", [0, 2, 3, 5, 9, True, False])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_turns_of_several_steps(way, unroll, reverse):
     def f(w, h, xs):
@@ -315,8 +315,8 @@ def test_lengths():
         lax.scan(step, 0.0)
     with pytest.raises(ShapeError, match=r"got xs float64\[\], wanted arrays with a first axis"):
         lax.scan(step, 0.0, 3.0)
-    with pytest.raises(ArgumentValueError, match="got unroll=0"):
-        lax.scan(step, 0.0, XS, unroll=0)
+    with pytest.raises(ArgumentValueError, match="got unroll=-1"):
+        lax.scan(step, 0.0, XS, unroll=-1)
     with pytest.raises(ArgumentValueError, match="got checkpoint='cube'"):
         lax.scan(step, 0.0, XS, checkpoint="cube")
 
