@@ -15,6 +15,7 @@ PUBLIC = (
     "fxad.ad_checkpoint",
     "fxad.custom_batching",
     "fxad.custom_derivatives",
+    "fxad.extend",
     "fxad.lax",
     "fxad.numpy",
     "fxad.random",

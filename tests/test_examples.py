@@ -113,7 +113,10 @@ def run(name, *arguments):
                           capture_output=True, text=True, env=environment, check=False)
 
 
-@pytest.mark.parametrize("name", ["train_digits.py", "grad_of_grad.py", "hutchinson.py"])
+EXAMPLE_FILES = sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", EXAMPLE_FILES)
 def test_help(name):
     done = run(name, "--help")
     assert done.returncode == 0
@@ -141,3 +144,26 @@ def test_hutchinson():
     assert off.max() < 4.5
     with pytest.raises(SystemExit):
         main(["--probes", "1"])
+
+
+def test_extend_scipy():
+    main = runpy.run_path(str(EXAMPLES / "extend_scipy.py"))["main"]
+    found = main(["--size", "2", "--seed", "1"])
+    assert np.abs(found["residual"]).max() < 1e-14
+    assert found["fourth"] < 1e-12
+    assert found["fit"] < 1e-10
+    with pytest.raises(SystemExit):
+        main(["--size", "0"])
+
+
+def test_extend_rawkernel():
+    """Its kernels themselves are run by the emulator in test_extend.py."""
+    main = runpy.run_path(str(EXAMPLES / "extend_rawkernel.py"))["main"]
+    found = main(["--size", "16"])
+    x = np.linspace(-3, 3, 5)
+    soft = np.log1p(np.exp(x))
+    wanted = np.tanh(soft) + x * (1 - np.tanh(soft) ** 2) / (1 + np.exp(-x))
+    np.testing.assert_allclose(found["slopes"], wanted, rtol=1e-5)
+    assert found["found"] == found["truth"] == (5, 8)
+    with pytest.raises(SystemExit):
+        main(["--size", "2"])

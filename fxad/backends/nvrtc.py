@@ -127,6 +127,26 @@ def loaded(name: str, function: str) -> Any:
     return _function(name, function, _device())
 
 
+def compiled(text: str, function: str) -> Any:
+    """A function of CUDA C++ that is given as text, to be called on CuPy's current device.
+
+    Raises:
+        KernelError: the text has no such function, or cannot be compiled.
+        DeviceError: there is no GPU.
+    """
+    return _function_of_text(text, function, _device())
+
+
+@functools.cache
+def _function_of_text(text: str, function: str, device: int) -> Any:
+    module = _cupy().cuda.function.Module()
+    module.load(cubin(Source(f"{function}.cu", text), _arch(device)))
+    try:
+        return module.get_function(function)
+    except _cuda_error() as error:
+        raise KernelError(f"[kernels] the source has no function {function!r}: {error}") from error
+
+
 @functools.cache
 def _function(name: str, function: str, device: int) -> Any:
     try:

@@ -25,7 +25,19 @@ _COMPLEX128 = np.dtype(np.complex128)
 
 
 class ShapedArray:
-    """Shape, dtype, and whether the dtype is weak (came from a Python scalar, NEP 50)."""
+    """Shape, dtype, and whether the dtype is weak (came from a Python scalar, NEP 50).
+
+    Args:
+      shape: the lengths of the axes.
+      dtype: a ``numpy.dtype``.
+      weak_type: whether the dtype gives way to another beside it.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad.extend import ShapedArray
+      >>> ShapedArray((2, 3), np.dtype("float32"))
+      ShapedArray(float32[2,3])
+    """
 
     __slots__ = ("shape", "dtype", "weak_type")
 
@@ -114,7 +126,23 @@ def register_aval(kind: type, aval: Callable[[Any], ShapedArray]) -> None:
 
 
 def aval_of(x: Any) -> ShapedArray:
-    """The abstract value of an array, a tracer or a number."""
+    """The abstract value of an array, a tracer or a number.
+
+    Args:
+      x: the value.
+
+    Returns:
+      A ``ShapedArray``: shape, dtype, and whether the dtype is weak.
+
+    Raises:
+      ArgumentTypeError: it is none of these.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad.extend import aval_of
+      >>> aval_of(np.ones(3)), aval_of(1)
+      (ShapedArray(float64[3]), ShapedArray(int64[], weak_type=True))
+    """
     rule = _aval_of_type.get(type(x))
     if rule is not None:
         return rule(x)

@@ -429,7 +429,22 @@ class LinearOperand:
 
 
 def is_linear(arg: Any) -> bool:
-    """Whether an operand of a transpose rule is a linear one."""
+    """Whether an operand of a transpose rule is a linear one: it has an ``aval`` and no value.
+
+    Args:
+      arg: what the rule got for the operand.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> from fxad import extend
+      >>> def transpose(ct, x, y):
+      ...     return (ct * y, None) if extend.is_linear(x) else (None, x * ct)
+      >>> product = extend.define_primitive("product_of_two", lambda xp, x, y: x * y,
+      ...     transpose=transpose, jvp=[lambda t, out, x, y: product(t, y),
+      ...                               lambda t, out, x, y: product(x, t)])
+      >>> float(fxad.grad(product)(2.0, 3.0))
+      3.0
+    """
     return isinstance(arg, LinearOperand)
 
 

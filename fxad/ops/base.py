@@ -256,7 +256,17 @@ def full(shape: Sequence[int], value: Any, dtype: Any) -> Any:
 
 
 def zeros_like(x: Any) -> Any:
-    """Zeros of the shape, dtype and backend of ``x``; float0 tangents for float0."""
+    """Zeros of the shape, dtype and backend of ``x``; float0 tangents for float0.
+
+    Args:
+      x: an array, a tracer or a number.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad.extend import zeros_like
+      >>> zeros_like(np.ones(2))
+      array([0., 0.])
+    """
     if isinstance(x, np.number | bool | int | float | complex):
         return type(x)(0)
     if isinstance(x, np.ndarray):

@@ -113,7 +113,7 @@ def elementwise(
       flops: for the cost of one element.
       keeps_weak: Python's operators have the same result on Python numbers.
     """
-    abstract = _elementwise_abstract(name, impl, keeps_weak)
+    abstract = elementwise_abstract(name, impl, keeps_weak)
 
     def batch(
         size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
@@ -246,7 +246,8 @@ def align_batch(args: Sequence[Any], dims: Sequence[int | None]) -> tuple[list[A
     return out, 0
 
 
-def _elementwise_abstract(name: str, impl: Rule, keeps_weak: bool) -> Rule:
+def elementwise_abstract(name: str, impl: Rule, keeps_weak: bool) -> Rule:
+    """The abstract rule of what broadcasts: the dtype is that which ``impl`` gives."""
     dtypes: dict[Any, DType] = {}
 
     def abstract(*avals: ShapedArray, **params: Any) -> ShapedArray:
