@@ -10,8 +10,9 @@ import numpy as np
 import fxad.config as config
 import fxad.tree as tree
 from fxad.core.aval import ShapedArray, aval_of
+from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import error
-from fxad.core.trace import current_trace, within
+from fxad.core.trace import current_trace, under, within
 from fxad.core.tracebacks import public, public_as
 from fxad.errors import DtypeError, InputMutatedError, NonScalarOutputError
 from fxad.ops.base import number_like, shape_of
@@ -47,7 +48,7 @@ class Linearized:
     def __init__(
         self, transformation: str, fun: Callable[[Any], Any], point: Any, has_aux: bool
     ) -> None:
-        self.transformation = transformation
+        self.transformation, self.home = transformation, current_trace()
         self.primals, self.in_structure = flatten_inputs(transformation, point)
         self.in_avals = [aval_of(p) for p in self.primals]
         aux_structure: Any = None
@@ -96,8 +97,8 @@ class Linearized:
     def record(self) -> tuple[Recorded, list[Any]]:
         """The linear part as a program, and its residuals."""
         if self.recorded is None:
-            force_factors(self.out_nodes)
-            closed, residuals = tape_jaxpr(self.in_nodes, self.out_nodes)
+            # Where the function ran: a trace that asks for it first would keep it for itself.
+            closed, residuals = under(self.home, self._as_program)
             program = Recorded(
                 closed,
                 (self.in_structure, self.out_structure),
@@ -107,6 +108,10 @@ class Linearized:
             )
             self.recorded = program, residuals
         return self.recorded
+
+    def _as_program(self) -> tuple[ClosedJaxpr, list[Any]]:
+        force_factors(self.out_nodes)
+        return tape_jaxpr(self.in_nodes, self.out_nodes)
 
     def _check_mutation(self) -> None:
         if self.fingerprints is not None and self.fingerprints != _fingerprints(self.primals):

@@ -276,3 +276,14 @@ def test_cotangents_of_a_transpose_that_do_not_fit():
     for ct in (1.0, (1.0,), (1.0, np.ones(2))):
         with pytest.raises(StructureError, match=r"\[linear_transpose\]"):
             transposed(ct)
+
+
+def test_a_pushforward_used_first_under_another_trace_is_not_kept_by_it():
+    """What it reads was computed where the function ran, not where it is first asked for."""
+    _, push = fxad.linearize(np.sin, 1.0)
+    assert fxad.jit(lambda t: push(t))(2.0) == pytest.approx(2 * np.cos(1.0))
+    assert push(2.0) == pytest.approx(2 * np.cos(1.0))
+    x = np.array([1.0, 2.0])
+    _, pull = fxad.vjp(np.sin, x)
+    assert fxad.jit(lambda t: fxad.tree.leaves(pull)[0] * t)(x).shape == x.shape
+    np.testing.assert_allclose(fxad.tree.leaves(pull)[0], np.cos(x))
