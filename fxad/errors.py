@@ -188,6 +188,15 @@ class InputMutatedError(FxadError, RuntimeError):
     """
 
 
+class ConvergenceError(FxadError, ArithmeticError):
+    """An iteration ended before it was as near to its solution as was asked for.
+
+    ``fxad.implicit.fixed_point(f, x0)`` of an ``f`` that is no contraction, or in too few steps:
+    begin nearer, raise ``maxiter`` or ``tol``, choose another ``method``; or take what there is
+    with ``return_info=True``, or NaN with ``on_failure="nan"``.
+    """
+
+
 class DeviceError(FxadError, ValueError):
     """Operands live on devices that do not mix, or a device does not exist."""
 

@@ -29,7 +29,7 @@ FLOORS = (
     ("lax", "numpy", "random", "scipy", "nn", "flatten_util", "dlpack", "debug", "experimental",
      "ad_checkpoint"),
     ("custom_batching", "custom_derivatives"),
-    ("curvature", "optim", "interop", "distributed", "show", "extend", "test_util"),
+    ("curvature", "optim", "interop", "distributed", "show", "extend", "implicit", "test_util"),
     ("", "__main__"),
 )
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}

@@ -16,6 +16,7 @@ PUBLIC = (
     "fxad.custom_batching",
     "fxad.custom_derivatives",
     "fxad.extend",
+    "fxad.implicit",
     "fxad.lax",
     "fxad.numpy",
     "fxad.random",

@@ -15,9 +15,8 @@ from tests.opinfo import COMPLEX, REAL, OpInfo, SampleInput, array
 
 def _dense(matvec: Any, b: Any) -> Any:
     """Solves by the matrix of a linear function of one array."""
-    shape, size = b.shape, int(np.prod(b.shape))
-    columns = fxad.vmap(matvec)(fnp.eye(size, dtype=b.dtype).reshape((size, *shape)))
-    return fnp.linalg.solve(columns.reshape(size, size).T, b.reshape(size)).reshape(shape)
+    matrix = fxad.jacfwd(matvec)(b).reshape(b.size, b.size)
+    return fnp.linalg.solve(matrix, b.ravel()).reshape(b.shape)
 
 
 def solve_rows(a: Any, b: Any) -> Any:

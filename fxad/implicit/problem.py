@@ -1,0 +1,125 @@
+"""What the three functions share: an equation, how it is solved, and how its derivatives are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fxad.control.linear_solve import custom_linear_solve
+from fxad.control.root import custom_root
+from fxad.core.source import error
+from fxad.errors import ArgumentTypeError, ArgumentValueError
+from fxad.implicit.convergence import Info, check_on_failure, require_convergence
+from fxad.implicit.flat import Vectors
+from fxad.implicit.linear import linear_solver, solve_checked
+
+Function = Callable[[Any], Any]
+
+
+class Problem:
+    """A solution x of g(x) = 0, on vectors.
+
+    Args:
+      operation: the name for messages.
+      vectors: the space of x.
+      tol: what the user gave, None for ``eps ** power``.
+      power: of the default.
+      maxiter: the most steps.
+      solver: the name of the linear solver, or a function on pytrees.
+      on_failure: ``"raise"``, ``"warn"`` or ``"nan"``.
+      symmetric: whether the derivative of g is.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        vectors: Vectors,
+        tol: float | None,
+        power: float,
+        maxiter: int,
+        solver: Any,
+        on_failure: str,
+        symmetric: bool = False,
+    ) -> None:
+        check_on_failure(operation, on_failure)
+        _check_number(operation, "maxiter", maxiter)
+        if tol is not None:
+            _check_number(operation, "tol", tol)
+        self.operation, self.vectors, self.maxiter = operation, vectors, maxiter
+        self.tol = float(np.finfo(vectors.dtype).eps) ** power if tol is None else float(tol)
+        self.symmetric, self.on_failure = symmetric, on_failure
+        #: The adjoint is solved as well as the problem, whatever that was given.
+        self.linear_tol = float(np.finfo(vectors.dtype).eps) ** 0.75
+        self.linear: Callable[..., Any] = linear_solver(operation, self._on_vectors(solver))
+
+    def _on_vectors(self, solver: Any) -> Any:
+        if not callable(solver):
+            return solver
+
+        def solve(matvec: Function, b: Any) -> Any:
+            on_pytrees = self.vectors.on_pytrees(matvec)
+            return self.vectors.ravel(solver(on_pytrees, self.vectors.unravel(b)))
+
+        return solve
+
+    def solve(self, equation: Function, find: Function, return_info: bool) -> Any:
+        """The solution as a pytree; ``find(x0) -> (x, info)``."""
+        checked = solve_checked(
+            self.operation, self.linear, self.linear_tol, self.on_failure
+        )
+
+        def tangent_solve(push: Function, y: Any) -> Any:
+            return custom_linear_solve(push, y, checked, checked, symmetric=self.symmetric)
+
+        what = {"minimize": "minimum"}.get(self.operation, self.operation.replace("_", " "))
+
+        def found(_: Function, start: Any) -> Any:
+            # Checked in here, derivatives alone ask for it too.
+            x, info = find(start)
+            if not return_info:
+                x = require_convergence(
+                    x, info, self.tol, self.on_failure, self.operation, what
+                )
+            return x, info
+
+        x, info = custom_root(equation, self.vectors.start, found, tangent_solve, has_aux=True)
+        solution = self.vectors.unravel(x)
+        return (solution, info) if return_info else solution
+
+    def find_by(self, method: Callable[..., Any], f: Function, residual: Function) -> Function:
+        """A method of the user's own, ``method(f, x0) -> x``, as one that says how near it is."""
+
+        def find(x: Any) -> Any:
+            found = self.vectors.ravel(method(f, self.vectors.unravel(x)))
+            left = residual(found)
+            return found, Info(np.int64(1), left, left <= self.tol)
+
+        return find
+
+
+def _check_number(operation: str, name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise error(
+            ArgumentTypeError,
+            operation,
+            f"got {name}={value!r:.40}, wanted a number: it is the same for all examples",
+        )
+    if not value >= 0:
+        raise error(
+            ArgumentValueError, operation, f"got {name}={value!r}, wanted a number of at least 0"
+        )
+
+
+def named(operation: str, method: Any, methods: dict[str, Any]) -> Any:
+    """The method of a name, or the user's own."""
+    if callable(method):
+        return method
+    if method not in methods:
+        raise error(
+            ArgumentValueError,
+            operation,
+            f"got method={method!r}, wanted {', '.join(map(repr, methods))} or a function",
+        )
+    return methods[method]
