@@ -220,7 +220,7 @@ def _of_user(x: Any) -> tuple[Any, Info]:
 def _iterative(
     iteration: Callable[[Matvec, Any, float], Any], matvec: Matvec, b: Any, tol: float
 ) -> tuple[Any, Info]:
-    x, steps = iteration(matvec, b, tol)
+    x, steps = iteration(matvec, b, tol) if b.size else (b, np.int64(0))
     off = _relative_residual(matvec, b, x)
     # What the iterations update is not the residual itself: rounding parts the two.
     return x, Info(steps, off, off <= 10 * tol)

@@ -7,7 +7,7 @@ import numpy as np
 
 import fxad
 import fxad.numpy as fnp
-from fxad import lax
+from fxad import implicit, lax
 from fxad.control.linear_solve import linear_solve_p
 from fxad.control.root import root_p
 from tests.opinfo import COMPLEX, REAL, OpInfo, SampleInput, array
@@ -100,5 +100,52 @@ TABLE = (
         REAL,
         (root_p,),
         tolerance=10,
+    ),
+)
+
+
+def _mix(x: Any, b: Any) -> Any:
+    """A contraction of vectors (and of what has no element)."""
+    return 0.4 * fnp.tanh(x[..., ::-1]) + 0.1 * x + b
+
+
+def _mixed(b: Any) -> Any:
+    x = np.zeros_like(b)
+    for _ in range(200):
+        x = 0.4 * np.tanh(x[..., ::-1]) + 0.1 * x + b
+    return x.astype(b.dtype)
+
+
+def _vectors(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
+    for size in (3, 0):
+        yield SampleInput((array(rng, (size,), dtype, -1.0, 1.0),))
+
+
+def solved(name: str, op: Any, ref: Any = _mixed) -> OpInfo:
+    return OpInfo(f"implicit.{name}", op, ref, _vectors, REAL, tolerance=1000)
+
+
+def _well(x: Any, b: Any) -> Any:
+    return fnp.sum(fnp.cosh(x - b) + (x - b) ** 2)
+
+
+TABLE += (
+    solved("fixed_point", lambda b: implicit.fixed_point(_mix, 0 * b, b)),
+    solved(
+        "fixed_point by anderson",
+        lambda b: implicit.fixed_point(_mix, 0 * b, b, method="anderson", linear_solver="gmres"),
+    ),
+    solved("root", lambda b: implicit.root(lambda x, b: x - _mix(x, b), 0 * b, b)),
+    solved(
+        "root by broyden",
+        lambda b: implicit.root(
+            lambda x, b: x - _mix(x, b), 0 * b, b, method="broyden", linear_solver="bicgstab"
+        ),
+    ),
+    solved("minimize", lambda b: implicit.minimize(_well, 0 * b, b), lambda b: b),
+    solved(
+        "minimize by newton",
+        lambda b: implicit.minimize(_well, 0 * b, b, method="newton", linear_solver="cg"),
+        lambda b: b,
     ),
 )
