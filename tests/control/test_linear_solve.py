@@ -230,3 +230,64 @@ def test_what_is_no_function_or_no_pair_is_refused():
         lax.custom_linear_solve(3.0, 1.0, ONE["solve"])
     with pytest.raises(errors.ArgumentTypeError, match="wanted a pair"):
         lax.custom_linear_solve(**ONE, b=1.0, has_aux=True)
+
+
+def test_an_iteration_solves(rng):
+    """Richardson's, until the residual is small: a loop that is run and not differentiated."""
+
+    def richardson(matvec, b):
+        def far(x):
+            return fnp.linalg.norm(matvec(x) - b) > 1e-13
+
+        return lax.while_loop(far, lambda x: x + 0.1 * (b - matvec(x)), b)
+
+    def build_and_solve(a, b):
+        return lax.custom_linear_solve(
+            lambda x: fnp.exp(a) @ x, fnp.cos(b), richardson, richardson
+        )
+
+    a, b = np.array([[1.0, -0.5], [0.2, 1.2]]), rng.normal(size=2)
+    np.testing.assert_allclose(
+        build_and_solve(a, b), np.linalg.solve(np.exp(a), np.cos(b)), rtol=1e-11
+    )
+    check_grads(build_and_solve, (a, b), order=2, rtol=1e-6)
+    check_grads(fxad.jit(fxad.vmap(build_and_solve)), (a[None], b[None]), order=2, rtol=1e-6)
+
+
+def test_inside_a_scan(rng):
+    a, b = system(rng, 2)
+
+    def implicit_euler(a, x):
+        def step(x, _):
+            return solve_by(np.eye(2) + 0.1 * a, x), fnp.sum(x)
+
+        return lax.scan(step, x, None, length=4)
+
+    def by_python(a, x):
+        sums = []
+        for _ in range(4):
+            sums.append(fnp.sum(x))
+            x = fnp.linalg.solve(np.eye(2) + 0.1 * a, x)
+        return x, fnp.stack(sums)
+
+    for run in (implicit_euler, fxad.jit(implicit_euler)):
+        for got, wanted in zip(run(a, b), by_python(a, b), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-12)
+    got, wanted = (fxad.jacrev(f, (0, 1))(a, b) for f in (implicit_euler, by_python))
+    for x, y in zip(fxad.tree.leaves(got), fxad.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-11, atol=1e-13)
+    check_grads(implicit_euler, (a, b), order=2)
+
+
+def test_collectives_inside(rng):
+    """Each example solves with the mean of all matrices."""
+    many, b = np.stack([system(rng, 2)[0] for _ in range(3)]), rng.normal(size=2)
+
+    def solve(a, b):
+        return lax.custom_linear_solve(
+            lambda x: lax.pmean(a, "i") @ x, b, lambda f, y: dense(f, y), lambda f, y: dense(f, y)
+        )
+
+    out = fxad.vmap(solve, (0, None), axis_name="i")(many, b)
+    wanted = np.linalg.solve(many.mean(0), b)
+    np.testing.assert_allclose(out, np.stack([wanted] * 3), rtol=1e-12)

@@ -170,3 +170,94 @@ def test_mistakes_are_named(mistake, message):
         mistake()
     assert isinstance(caught.value, errors.StructureError | errors.ShapeError)
     assert "At test_root.py" in str(caught.value) and "initial_guess" in str(caught.value)
+
+
+# Solvers that loop -------------------------------------------------------------------------------
+
+
+def binary_search(f, x0, low=0.0, high=100.0):
+    """Until the ends are neighbours among floats."""
+
+    def middle(ends):
+        return 0.5 * (ends[0] + ends[1])
+
+    def halve(ends):
+        m = middle(ends)
+        above = f(m) > 0
+        return fnp.where(above, ends[0], m), fnp.where(above, m, ends[1])
+
+    def apart(ends):
+        return (ends[0] < middle(ends)) & (middle(ends) < ends[1])
+
+    return lax.while_loop(apart, halve, (low, high))[0]
+
+
+def newton_raphson(f, x0, most=20):
+    def step(state):
+        k, x, y = state
+        jacobian = fxad.jacobian(f)(x).reshape(-1, y.size)
+        x = x - fnp.linalg.solve(jacobian, y.ravel()).reshape(y.shape)
+        return k + 1, x, f(x)
+
+    def unfinished(state):
+        return (fnp.max(fnp.abs(state[2])) > 1e-14) & (state[0] < most)
+
+    return lax.while_loop(unfinished, step, (0, x0, f(x0)))[1]
+
+
+@pytest.mark.parametrize("solve", [binary_search, newton_raphson])
+def test_loops_are_not_differentiated(solve):
+    def sqrt_cubed(x):
+        return lax.custom_root(lambda y: y**2 - x**3, 1.0, solve, lambda g, y: y / g(1.0))
+
+    value, slope = fxad.value_and_grad(sqrt_cubed)(5.0)
+    assert value == pytest.approx(5**1.5, rel=1e-14)
+    assert slope == pytest.approx(1.5 * 5**0.5, rel=1e-13)
+    check_grads(sqrt_cubed, (5.0,), order=2)
+    check_grads(fxad.jit(sqrt_cubed), (5.0,), order=2)
+    points = np.array([4.0, 5.0])
+    for run in (fxad.vmap(sqrt_cubed), fxad.jit(fxad.vmap(sqrt_cubed))):
+        np.testing.assert_allclose(run(points), points**1.5, rtol=1e-13)
+    np.testing.assert_allclose(
+        fxad.vmap(fxad.grad(fxad.grad(sqrt_cubed)))(points), 0.75 * points**-0.5, rtol=1e-12
+    )
+
+
+def test_inside_loops_and_branches():
+    """A root in the body of each kind of loop, and in a branch, differentiated and batched."""
+
+    def sqrt(a):
+        return lax.custom_root(lambda y: y * y - a, 1.0, binary_search, lambda g, y: y / g(1.0))
+
+    def by_scan(x):
+        return lax.scan(lambda c, _: (sqrt(c) + x, c), x, None, length=3)[0]
+
+    def by_fori(x):
+        return lax.fori_loop(0, 3, lambda _, c: sqrt(c) + x, x)
+
+    def by_while(x):
+        step = lambda state: (state[0] + 1, sqrt(state[1]) + x)  # noqa: E731
+        return lax.while_loop(lambda state: state[0] < 3, step, (0, x))[1]
+
+    def by_python(x):
+        c = x
+        for _ in range(3):
+            c = fnp.sqrt(c) + x
+        return c
+
+    points = np.array([2.0, 3.0])
+    for f in (by_scan, by_fori, by_while):
+        for run in (f, fxad.jit(f)):
+            assert run(2.0) == pytest.approx(by_python(2.0), rel=1e-13)
+            assert fxad.grad(run)(2.0) == pytest.approx(fxad.grad(by_python)(2.0), rel=1e-12)
+        second = fxad.vmap(fxad.grad(fxad.grad(f)))(points)
+        np.testing.assert_allclose(
+            second, fxad.vmap(fxad.grad(fxad.grad(by_python)))(points), rtol=1e-11
+        )
+
+    def branch(x):
+        return lax.cond(x > 2.5, sqrt, lambda x: x * x, x)
+
+    np.testing.assert_allclose(
+        fxad.vmap(fxad.grad(branch))(points), [4.0, 0.5 / np.sqrt(3)], rtol=1e-12
+    )
