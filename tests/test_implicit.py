@@ -12,6 +12,7 @@ import fxad.numpy as fnp
 from fxad import errors, implicit, lax
 from fxad.implicit import iterations, linear
 from fxad.test_util import check_grads
+from tests import test_composition as composition
 
 fixed_point, root, minimize = implicit.fixed_point, implicit.root, implicit.minimize
 
@@ -513,3 +514,61 @@ def test_the_methods_are_those_that_are_documented():
         assert all(f'"{name}"' in function.__doc__ for name in names)
     assert all(f'"{name}"' in fixed_point.__doc__ for name in LINEAR)
     assert iterations.largest(np.zeros(0)) == 0.0
+
+
+# Composition -------------------------------------------------------------------------------------
+
+
+def _by_root(f):
+    """y with y - f(x) = 0."""
+
+    def g(x):
+        def minus(y):
+            return fxad.tree.map(lambda a, b: a - b, y, f(x))
+
+        start = fxad.tree.map(lambda s: fnp.zeros(s.shape, s.dtype), fxad.eval_shape(f, x))
+        return lax.custom_root(
+            minus, start, lambda h, y: fxad.tree.map(lambda a, b: a - b, y, h(y)), lambda h, y: y
+        )
+
+    return g
+
+
+def _by_linear_solve(f):
+    """2 y with 2 y = f(x)."""
+
+    def twice(y):
+        return fxad.tree.map(lambda a: 2 * a, y)
+
+    def g(x):
+        return twice(lax.custom_linear_solve(
+            twice, f(x), lambda _, y: fxad.tree.map(lambda a: a / 2, y), symmetric=True
+        ))
+
+    return g
+
+
+def _by_fixed_point(f):
+    """y = (y + f(x)) / 2, found by the adjoint's own iterations too."""
+
+    def g(x):
+        start = fxad.tree.map(lambda s: fnp.zeros(s.shape, s.dtype), fxad.eval_shape(f, x))
+        mean = lambda y, x: fxad.tree.map(lambda a, b: (a + b) / 2, y, f(x))  # noqa: E731
+        return fixed_point(mean, start, x, linear_solver="neumann")
+
+    return g
+
+
+SOLVED = {"root": _by_root, "linear solve": _by_linear_solve, "fixed point": _by_fixed_point}
+
+
+@pytest.mark.parametrize("solved", SOLVED)
+@pytest.mark.parametrize("outer", composition.LETTERS)
+def test_words_with_a_solution_in_the_middle(outer, solved):
+    """Between any two transformations, a solution that is f itself changes nothing."""
+    f, (x, _) = composition.FUNCTIONS["vectors"]
+    for inner in composition.LETTERS:
+        plain = composition.spell((outer, inner), f)(x)
+        rest = SOLVED[solved](composition.spell((inner,), f))
+        got = composition.LETTERS[outer](rest)(x)
+        composition.assert_close(got, plain, 1e-8, f"{outer} {solved} {inner}")

@@ -20,6 +20,7 @@ from fxad.core.jaxpr import execute
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.trace import current_trace, is_linear, within
+from fxad.core.tracebacks import public
 from fxad.errors import NonDifferentiableError
 from fxad.ops.base import add_any, fit, like, to_front
 from fxad.ops.elementwise import neg
@@ -190,6 +191,7 @@ def _transposed(matvec: Staged, space: Space) -> Callable[[Any], Any]:
     return vecmat
 
 
+@public
 def custom_linear_solve(
     matvec: Callable[[Any], Any],
     b: Any,

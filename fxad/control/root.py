@@ -17,6 +17,7 @@ from fxad.control.solving import (
 )
 from fxad.core.jaxpr import execute
 from fxad.core.primitive import Primitive
+from fxad.core.tracebacks import public
 from fxad.ops.base import dtype_of, like
 from fxad.ops.elementwise import neg
 from fxad.transforms.common import check_callable, own
@@ -130,6 +131,7 @@ root_p = Primitive(
 )
 
 
+@public
 def custom_root(
     f: Callable[[Any], Any],
     initial_guess: Any,

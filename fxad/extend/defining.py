@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 from fxad.core.aval import ShapedArray
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
+from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.extend.rules import Rules
 from fxad.ops.base import elements
@@ -38,6 +39,7 @@ class Operation:
         #: What makes an argument of a call an operand, or refuses it.
         self.prepare: Callable[[Any], Any] | None = None
 
+    @public
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Applies it."""
         if "mapped" in params:
@@ -55,6 +57,7 @@ class Operation:
         return f"<Operation {self.__name__}>"
 
 
+@public
 def define_primitive(
     name: str,
     impl: Callable[..., Any],

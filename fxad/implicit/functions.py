@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import fxad.implicit.iterations as iterations
+from fxad.core.tracebacks import public
 from fxad.implicit.flat import Vectors
 from fxad.implicit.problem import Problem, named
 from fxad.transforms.common import check_callable
@@ -21,6 +22,7 @@ MINIMUM = {
 }
 
 
+@public
 def fixed_point(
     f: Callable[..., Any],
     x0: Any,
@@ -96,6 +98,7 @@ def fixed_point(
     return problem.solve(lambda x: x - step(x), find, return_info)
 
 
+@public
 def root(
     f: Callable[..., Any],
     x0: Any,
@@ -167,6 +170,7 @@ def root(
     return problem.solve(flat, find, return_info)
 
 
+@public
 def minimize(
     f: Callable[..., Any],
     x0: Any,
