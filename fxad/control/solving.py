@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import fxad.config as config
 import fxad.tree as tree
 from fxad.core.aval import aval_of
 from fxad.core.jaxpr import ClosedJaxpr, axis_names
@@ -58,7 +59,9 @@ class Space:
             self._check(name, leaves, structure)
             return leaves + aux
 
-        program, consts = hoist(stage(flat, self.avals * arguments, self.operation))
+        # Loops in here have no values yet, which without jit they would ask for.
+        with config.override(disable_jit=False):
+            program, consts = hoist(stage(flat, self.avals * arguments, self.operation))
         return Staged(program, consts, aux_structures[0] if has_aux else None)
 
     def stage_first(self, name: str, function: Callable[..., Any]) -> Staged:

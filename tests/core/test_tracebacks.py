@@ -11,7 +11,7 @@ import pytest
 
 import fxad
 import fxad.numpy as fnp
-from fxad import config, lax
+from fxad import config, extend, implicit, lax
 from fxad.core.source import PACKAGE
 from fxad.custom_batching import sequential_vmap
 from fxad.custom_derivatives import linear_call
@@ -58,6 +58,13 @@ def _ruled(f):
     return fxad.jvp(ruled, (X,), (X,))
 
 
+def _operation(f, rule=None):
+    return extend.from_host(
+        f, name="traced", abstract="same", overwrite=True,
+        jvp=rule and (lambda primals, tangents: rule(*primals)),
+    )
+
+
 #: By the name of a public function that calls a user's: how it gets to call one.
 DOORS = {
     "checkpoint": lambda f: fxad.checkpoint(f)(X),
@@ -66,10 +73,13 @@ DOORS = {
     "cond": lambda f: lax.cond(True, f, f, X),
     "custom_gradient": lambda f: fxad.custom_gradient(f)(X),
     "custom_jvp": lambda f: fxad.custom_jvp(f)(X),
+    "custom_linear_solve": lambda f: lax.custom_linear_solve(f, X, f),
+    "custom_root": lambda f: lax.custom_root(f, X, f, f),
     "custom_vjp": lambda f: fxad.custom_vjp(f)(X),
     "custom_vmap": lambda f: fxad.custom_vmap(f)(X),
     "debug.callback": lambda f: fxad.debug.callback(f, X),
     "eval_shape": lambda f: fxad.eval_shape(f, X),
+    "fixed_point": lambda f: implicit.fixed_point(f, X),
     "fori_loop": lambda f: lax.fori_loop(0, 2, lambda i, x: f(x), X),
     "grad": lambda f: fxad.grad(f)(X),
     "hessian": lambda f: fxad.hessian(f)(X),
@@ -83,8 +93,10 @@ DOORS = {
     "linear_transpose": lambda f: fxad.linear_transpose(f, X)(X),
     "linearize": lambda f: fxad.linearize(f, X),
     "make_jaxpr": lambda f: fxad.make_jaxpr(f)(X),
+    "minimize": lambda f: implicit.minimize(f, X),
     "pure_callback": lambda f: fxad.pure_callback(f, X, X),
     "reduce": lambda f: lax.reduce(X, 0.0, f, (0,)),
+    "root": lambda f: implicit.root(f, X),
     "scan": lambda f: lax.scan(f, X, X),
     "scatter_apply": lambda f: lax.scatter_apply(
         X,
@@ -106,6 +118,12 @@ MORE = {
     "a pullback": _pulled,
     "a pushforward": _linearized,
     "a rule": _ruled,
+    "an operation": lambda f: _operation(f)(X),
+    "a rule of an operation": lambda f: fxad.jvp(_operation(np.sin, f), (X,), (X,)),
+    "an operation of a program": lambda f: fxad.jit(fxad.vmap(_operation(f)))(X),
+    "a solver on the host": lambda f: implicit.root(
+        lambda x: x, X, method=implicit.on_host(lambda g, x: f(x))
+    ),
     "a callback of a program": lambda f: fxad.jit(lambda x: fxad.pure_callback(f, x, x))(X),
     "many": lambda f: fxad.jit(fxad.vmap(fxad.grad(fxad.checkpoint(fxad.jit(f)))))(X),
 }
@@ -129,7 +147,7 @@ def takers(module):
             yield name
 
 
-@pytest.mark.parametrize("name", sorted({*takers(fxad), *takers(lax)}))
+@pytest.mark.parametrize("name", sorted({*takers(fxad), *takers(lax), *takers(implicit)}))
 def test_every_public_function_that_calls_a_users_is_tried(name):
     assert SAME.get(name, name) in DOORS
 
