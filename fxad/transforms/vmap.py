@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -91,16 +92,25 @@ register_tracer(SharedTracer)
 
 
 class AxisSize(int):
-    """The size of a batch, which knows the name of its axis and the trace that asks."""
+    """The size of a batch, which knows the name of its axis and the trace that asks.
+
+    It stands in shapes, which caches keep: the trace lives no longer for that.
+    """
 
     name: Any
-    trace: BatchTrace | None
+    _trace: Callable[[], BatchTrace | None]
 
     def __new__(cls, size: int, name: Any = None, trace: BatchTrace | None = None) -> AxisSize:
         """A size with a name."""
         self = super().__new__(cls, size)
-        self.name, self.trace = name, trace
+        self.name = name
+        self._trace = (lambda: None) if trace is None else weakref.ref(trace)
         return self
+
+    @property
+    def trace(self) -> BatchTrace | None:
+        """The trace, while it is there."""
+        return self._trace()
 
 
 class BatchTrace(Trace):

@@ -1,11 +1,14 @@
 """``vmap``: which axes it maps over, where the batch comes out, what functions it may map."""
 
+import gc
+
 import numpy as np
 import pytest
 from scipy import special
 
 import fxad
 from fxad import lax
+from fxad.core.trace import EVAL
 from fxad.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -15,6 +18,7 @@ from fxad.errors import (
     StructureError,
     TracerAssignmentError,
 )
+from fxad.transforms.vmap import AxisSize, BatchTrace
 
 MATRIX, CUBE = np.arange(6.0).reshape(2, 3), np.arange(24.0).reshape(2, 3, 4)
 
@@ -240,3 +244,12 @@ def test_nested_maps_become_one_product_of_matrices():
     np.testing.assert_array_equal(product(a, b), a @ b)
     primitives = [str(e.primitive) for e in fxad.make_jaxpr(product)(a, b).eqns]
     assert primitives.count("dot_general") == 1
+
+
+def test_sizes_in_caches_keep_no_trace_alive():
+    """Sizes stand in shapes, and what works out shapes is cached."""
+    size = AxisSize(3, "i", trace := BatchTrace(EVAL, 3, "i"))
+    assert size.trace is trace and size.name == "i" and size == 3
+    del trace
+    gc.collect()
+    assert size.trace is None
