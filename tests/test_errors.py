@@ -481,6 +481,19 @@ def test_the_ways_out_of_a_value_that_is_not_known():
     np.testing.assert_array_equal(on_host(X), X + 1)
 
 
+def test_a_value_that_is_not_known_is_named_as_the_argument_that_it_is():
+    @fxad.jit
+    def f(params, n, *, flag=False):
+        return params["w"][0] if flag else [params][n]
+
+    with pytest.raises(errors.TracerBoolConversionError, match=r"\(the argument flag\)"):
+        f({"w": [X]}, 0, flag=True)
+    with pytest.raises(errors.TracerIntegerConversionError, match=r"\(the argument n\)"):
+        f({"w": [X]}, 0)
+    with pytest.raises(errors.TracerArrayConversionError, match=r"\(the argument p\['w'\]\[0\]\)"):
+        fxad.make_jaxpr(lambda p: np.asarray(p["w"][0]))({"w": [X]})
+
+
 @pytest.mark.parametrize("name", ["ptp", "median", "nanmedian", "percentile", "nanquantile", "std"])
 def test_an_axis_out_of_bounds_names_the_function(name):
     """The one that was called, not those it is made of."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import fxad
+from fxad import lax
 from fxad.core.trace import EVAL, current_trace
 from fxad.errors import FxadError, StructureError, UnexpectedTracerError
 
@@ -214,6 +215,9 @@ LEAKS: dict[str, Callable[[Callable[..., Any]], Any]] = {
     "make_jaxpr": lambda f: fxad.make_jaxpr(f)(1.0),
     "eval_shape": lambda f: fxad.eval_shape(f, 1.0),
     "closure_convert": lambda f: fxad.closure_convert(f, 1.0),
+    "cond": lambda f: fxad.jit(lambda x: lax.cond(x > 0, f, lambda x: x, x))(1.0),
+    "scan": lambda f: fxad.jit(lambda x: lax.scan(lambda c, _: (f(c), c), x, length=2))(1.0),
+    "while_loop": lambda f: fxad.jit(lambda x: lax.while_loop(lambda x: x < 9, f, x))(1.0),
 }
 leaks = pytest.mark.parametrize(("name", "transform"), LEAKS.items(), ids=LEAKS.keys())
 
@@ -280,13 +284,16 @@ def test_a_tracer_that_leaked_from_an_inner_call_into_the_outer_one():
         fxad.grad(outer)(1.0)
 
 
-@pytest.mark.parametrize("name", ["grad", "vmap", "jit"])
+@pytest.mark.parametrize("name", LEAKS)
 def test_checking_leaks_raises_where_the_transformation_ends(name):
     with (
         fxad.checking_leaks(),
         pytest.raises(UnexpectedTracerError, match=f"{name}.*(leak|outlive)"),
     ):
         leak(LEAKS[name])
+
+
+def test_checking_leaks_finds_none_in_pure_functions():
     with fxad.checking_leaks():
         assert fxad.grad(lambda x: x * x)(3.0) == 6.0
         np.testing.assert_array_equal(fxad.vmap(lambda x: x + 1)(np.ones(2)), [2.0, 2.0])
@@ -301,6 +308,22 @@ def test_checking_leaks_raises_where_the_transformation_ends(name):
         for name in ("grad", "jvp", "jit(grad)", "grad(vmap)"):
             d = DERIVATIVES[name]
             assert d(lambda x, d=d: d(lambda y: y * y * x)(x))(2.0) == 8.0
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: lax.scan(lambda c, _: (np.sin(c) * c, None), x, length=3)[0],
+        lambda x: lax.while_loop(lambda x: x < 9.0, lambda x: x * x, x),
+        lambda x: lax.cond(x > 0, np.sin, np.cos, x),
+        lambda x: (fxad.debug.callback(lambda v: None, x), x * x)[1],
+    ],
+    ids=["scan", "while_loop", "cond", "callback"],
+)
+def test_checking_leaks_finds_none_in_loops_and_callbacks(f):
+    with fxad.checking_leaks():
+        gradient = fxad.grad(fxad.jit(f))(1.5)
+        assert fxad.jit(fxad.grad(f))(1.5) == gradient
 
 
 # Errors half-way ---------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import fxad.tree as tree
+from fxad.compiler.reports import argument_names
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import outside_rules, outside_scopes
@@ -50,6 +51,10 @@ def trace_function(
         out_structures.append(out_structure)
         return outs
 
-    staged = outside_scopes(outside_rules, stage, flat, avals, transformation)
+    def names() -> list[str]:
+        dynamic, kwargs = tree.unflatten(structure, avals)
+        return argument_names(fun, dynamic, kwargs, fixed)
+
+    staged = outside_scopes(outside_rules, stage, flat, avals, transformation, names)
     closed, consts = hoist(staged)
     return Traced(closed, consts, out_structures[0])

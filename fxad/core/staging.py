@@ -39,11 +39,25 @@ class JaxprTracer(Tracer):
         return self.variable.aval
 
     def origin(self) -> str:
-        """Where the value was made, for messages."""
+        """Where the value was made, or which argument it is, for messages."""
+        if isinstance(self.source, Argument):
+            return f" ({self.source})"
         return f" (made at {self.source})" if self.source else ""
 
 
 register_tracer(JaxprTracer)
+
+
+class Argument:
+    """Which argument of a function a value is; its name is found when a message needs it."""
+
+    __slots__ = ("names", "index")
+
+    def __init__(self, names: Callable[[], Sequence[str]], index: int) -> None:
+        self.names, self.index = names, index
+
+    def __str__(self) -> str:
+        return f"the argument {self.names()[self.index]}"
 
 
 class JaxprTrace(Trace):
@@ -58,9 +72,9 @@ class JaxprTrace(Trace):
         #: By identity; the value is kept so that the identity stays its own.
         self.constants: dict[int, tuple[Var, Any]] = {}
 
-    def argument(self, aval: ShapedArray) -> JaxprTracer:
+    def argument(self, aval: ShapedArray, source: Argument | None = None) -> JaxprTracer:
         """A new input of the jaxpr."""
-        return JaxprTracer(self, Var(aval), None)
+        return JaxprTracer(self, Var(aval), source)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Interprets one application of a primitive."""
@@ -115,13 +129,18 @@ def stage(
     function: Callable[..., Sequence[Any]],
     avals: Sequence[ShapedArray],
     transformation: str = "jit",
+    names: Callable[[], Sequence[str]] | None = None,
 ) -> ClosedJaxpr:
     """Traces a function of flat arguments and flat results to a jaxpr.
 
     The constants may be tracers of the enclosing traces: values that the function closed over.
+    ``names`` gives what messages call the arguments.
     """
     trace = JaxprTrace(current_trace(), transformation)
-    arguments = [trace.argument(aval) for aval in avals]
+    arguments = [
+        trace.argument(aval, None if names is None else Argument(names, i))
+        for i, aval in enumerate(avals)
+    ]
 
     def body() -> ClosedJaxpr:
         results = function(*arguments)

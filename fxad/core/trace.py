@@ -370,9 +370,14 @@ def within(trace: Trace, function: Callable[..., T], /, *args: Any, **kwargs: An
     return out
 
 
+#: Every class of tracers.
+_tracers: set[type] = set()
+
+
 def _holders(trace: Trace) -> dict[int, tuple[Tracer, int]]:
     """The tracers of a trace by identity, each with how many references there are to it."""
-    found = [t for t in gc.get_objects() if issubclass(type(t), Tracer) and t._trace is trace]
+    kinds = _tracers
+    found = [t for t in gc.get_objects() if type(t) in kinds and t._trace is trace]
     # Counted beside an object that this function alone refers to.
     *counts, own = [sys.getrefcount(x) for x in [*found, object()]]
     return {id(t): (t, n - own - 1) for t, n in zip(found, counts, strict=True)}
@@ -388,18 +393,26 @@ def _check_leaks(trace: Trace, before: dict[int, tuple[Tracer, int]], out: Any) 
         elif isinstance(value, Tracer):
             returned[id(value)] += 1
     del value
-    gc.collect()
-    for key, (tracer, count) in _holders(trace).items():
+
+    def held() -> list[Tracer]:
         # Tracers that were there before are held by ``before`` too.
-        old = before[key][1] + 1 if key in before else 0
-        if count > old + returned[key]:
-            raise error(
-                UnexpectedTracerError,
-                trace.transformation,
-                f"got a function that leaked a {tracer.aval.long_name()}{tracer.origin()}: "
-                "something outside still holds it, wanted a pure function",
-                "Return the value from the transformed function instead of storing it.",
-            )
+        return [
+            tracer
+            for key, (tracer, count) in _holders(trace).items()
+            if count > returned[key] + (before[key][1] + 1 if key in before else 0)
+        ]
+
+    if not held():
+        return
+    gc.collect()  # perhaps by a cycle that nothing refers to
+    for tracer in held():
+        raise error(
+            UnexpectedTracerError,
+            trace.transformation,
+            f"got a function that leaked a {tracer.aval.long_name()}{tracer.origin()}: "
+            "something outside still holds it, wanted a pure function",
+            "Return the value from the transformed function instead of storing it.",
+        )
 
 
 def leaked(operation: str, tracer: Tracer) -> UnexpectedTracerError:
@@ -449,5 +462,6 @@ def is_linear(arg: Any) -> bool:
 
 
 def register_tracer(kind: type[Tracer]) -> None:
-    """Makes ``aval_of`` know a class of tracers."""
+    """Makes ``aval_of`` and the check for leaks know a class of tracers."""
+    _tracers.add(kind)
     register_aval(kind, operator.attrgetter("aval"))
