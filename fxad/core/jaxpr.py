@@ -69,8 +69,14 @@ class Eqn:
 
     def effects(self) -> frozenset[str]:
         """What running it does beside its results, the jaxprs that it holds included."""
-        own = {self.primitive.effect} if self.primitive.effect else ()
-        return frozenset().union(own, *(inner.effects() for inner in sub_jaxprs(self.params)))
+        found = frozenset((self.primitive.effect,)) if self.primitive.effect else _NO_EFFECTS
+        if self.params:
+            for inner in sub_jaxprs(self.params):
+                found |= inner.effects()
+        return found
+
+
+_NO_EFFECTS: frozenset[str] = frozenset()
 
 
 class Jaxpr:
