@@ -30,7 +30,7 @@ from fxad.backends import (
 from fxad.compiler.abstract import ShapeDtypeStruct, eval_shape, make_jaxpr
 from fxad.compiler.jit import clear_caches, jit
 from fxad.control import policies as checkpoint_policies
-from fxad.control.callback import io_callback, pure_callback
+from fxad.control.callback import effects_barrier, io_callback, pure_callback
 from fxad.control.checkpoint import checkpoint, remat
 from fxad.control.closure import closure_convert
 from fxad.control.custom_gradient import custom_gradient
@@ -87,6 +87,7 @@ __all__ = [
     "devices",
     "disable_jit",
     "dlpack",
+    "effects_barrier",
     "enable_x64",
     "errors",
     "eval_shape",

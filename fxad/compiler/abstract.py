@@ -88,6 +88,8 @@ class ShapeDtypeStruct:
       >>> import fxad
       >>> fxad.ShapeDtypeStruct((2, 3), "float32")
       ShapeDtypeStruct(shape=(2, 3), dtype=float32)
+      >>> fxad.ShapeDtypeStruct.like(1.0)
+      ShapeDtypeStruct(shape=(), dtype=float64)
     """
 
     __slots__ = ("shape", "dtype")
@@ -103,6 +105,19 @@ class ShapeDtypeStruct:
                 f"got shape={lengths}, wanted lengths of at least 0",
             )
         self.shape, self.dtype = tuple(map(int, lengths)), np.dtype(dtype)
+
+    @classmethod
+    def like(cls, x: Any) -> ShapeDtypeStruct:
+        """The shape and dtype of an array, a number or anything that has both.
+
+        Args:
+          x: the array.
+
+        Returns:
+          What describes it.
+        """
+        aval = _aval_of_like("ShapeDtypeStruct", x)
+        return cls(aval.shape, aval.dtype)
 
     @property
     def ndim(self) -> int:

@@ -445,6 +445,20 @@ def io_callback(
     return tree.unflatten(results.as_key(), outs)
 
 
+def effects_barrier() -> None:
+    """Waits until everything that programs do beside their results has happened.
+
+    That is so when a call returns: callbacks and prints are never put off. The function is here
+    for code that calls it.
+
+    Example:
+      >>> import fxad
+      >>> fxad.jit(lambda x: fxad.debug.print("{}", x))(1.0)
+      1.0
+      >>> fxad.effects_barrier()
+    """
+
+
 def debug_callback(
     operation: str, callback: Callable[..., Any], args: Any, kwargs: Any, ordered: bool = False
 ) -> None:

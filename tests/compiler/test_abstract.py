@@ -113,6 +113,15 @@ def test_structs_are_values():
         len(fxad.ShapeDtypeStruct((), float))
 
 
+def test_structs_of_what_is_there():
+    like = fxad.ShapeDtypeStruct.like
+    assert like(np.ones((2, 3), np.float32)) == like(STRUCT) == STRUCT
+    assert like(1) == fxad.ShapeDtypeStruct((), np.int64)
+    assert fxad.vmap(lambda x: x * (like(x) == like(1.0)))(np.ones(2)).tolist() == [1.0, 1.0]
+    with pytest.raises(ArgumentTypeError, match="wanted an array"):
+        like("text")
+
+
 def test_structs_that_no_array_has():
     for shape in ((-1,), (None, 2), (1.5,)):
         with pytest.raises(ArgumentValueError, match="lengths of at least 0"):

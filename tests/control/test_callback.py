@@ -249,6 +249,12 @@ def test_state_outside_changes_at_each_run(way):
     assert not np.array_equal(first, second)
 
 
+def test_nothing_is_put_off():
+    seen = []
+    fxad.jit(lambda x: fxad.debug.callback(seen.append, x))(1.0)
+    assert len(seen) == 1 and fxad.effects_barrier() is None
+
+
 def test_calls_are_in_the_order_of_the_program():
     seen = []
 
