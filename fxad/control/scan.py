@@ -239,10 +239,7 @@ class Steps:
             outs, structures = self.step(*carry, *(_slice(x, i) for x in xs))
             wanted = self.check(structures, avals, [aval_of(y) for y in outs])
             if turn == 0 and gives_way(avals, wanted):
-                # A number that gave way: the first step as all the others are.
-                carry, avals = like_avals(carry, wanted, inputs), wanted
-                outs, structures = self.step(*carry, *(_slice(x, i) for x in xs))
-                wanted = self.check(structures, avals, [aval_of(y) for y in outs])
+                outs, wanted = self.first_again(carry, wanted, xs, i, outs)
             carry = with_truths(outs[: self.count])
             if wanted is not avals:
                 carry, avals = like_avals(carry, wanted), wanted
@@ -260,6 +257,23 @@ class Steps:
         ys = [stack(column, 0) for column in zip(*rows, strict=True)]
         outs = owned([*carry, *ys], inputs)
         return self.output(outs, ys_structure)
+
+    def first_again(
+        self, carry: list[Any], avals: list[ShapedArray], xs: list[Any], i: int, outs: list[Any]
+    ) -> tuple[list[Any], list[ShapedArray]]:
+        """The first step as all the others are, after a number of the carry that gave way.
+
+        It has run, with all of its effects: of a step that can be traced only the types change.
+        """
+        slices = [ShapedArray(shape_of(x)[1:], dtype_of(x)) for x in xs]
+        try:
+            body, avals = self.staged(avals, slices)
+        except ConcretizationTypeError:
+            outs, structures = self.step(
+                *like_avals(carry, avals, [*carry, *xs]), *(_slice(x, i) for x in xs)
+            )
+            return outs, self.check(structures, avals, [aval_of(y) for y in outs])
+        return like_avals(outs, body.out_avals, [*carry, *xs]), avals
 
     # As a program -----------------------------------------------------------------------------
 

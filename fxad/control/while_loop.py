@@ -155,9 +155,13 @@ class _While:
             after = [aval_of(y) for y in outs]
             wanted = joined_carry("while_loop", self.structure, avals, structure, after)
             if steps == 0 and gives_way(avals, wanted):
-                # A number that gave way: the first step as all the others are.
-                carry, avals = like_avals(carry, wanted, leaves), wanted
-                continue
+                # A number that gave way: the first step as all the others are. It has run, with
+                # all of its effects: of a step that can be traced only the types change.
+                try:
+                    wanted = self.staged(wanted)[1]
+                except ConcretizationTypeError:
+                    carry, avals = like_avals(carry, wanted, leaves), wanted
+                    continue
             carry, steps = with_truths(outs), steps + 1
             if wanted is not avals:
                 carry, avals = like_avals(carry, wanted), wanted

@@ -594,3 +594,19 @@ def test_io_in_a_loop_that_takes_some_examples_further_is_refused():
     )
     batched(X)
     assert len(calls) == 6
+
+
+def test_a_number_that_gives_way_calls_once_for_each_step():
+    calls = []
+
+    def step(c, x):
+        io_callback(lambda c: calls.append(float(c)), None, c)
+        return c + x, c * 2
+
+    xs = np.arange(3, dtype=np.float32)
+    total, ys = lax.scan(step, 1, xs)
+    assert calls == [1.0, 1.0, 2.0]
+    assert (total, total.dtype, ys.dtype, ys.tolist()) == (4.0, "f4", "f4", [2.0, 2.0, 4.0])
+    calls.clear()
+    looped = lax.while_loop(lambda c: c < 3, lambda c: step(c, np.float32(1))[0], 0)
+    assert calls == [0.0, 1.0, 2.0] and looped.dtype == np.float32
