@@ -12,6 +12,7 @@ import fxad.tree as tree
 from fxad.backends import device_get
 from fxad.backends.registry import backend_of
 from fxad.core.aval import ShapedArray, aval_of, float0, is_differentiable
+from fxad.core.tracebacks import public
 from fxad.errors import ArgumentValueError
 from fxad.transforms.jvp import jvp
 from fxad.transforms.linearize import vjp
@@ -52,6 +53,7 @@ def _precision(x: Any) -> np.dtype[Any] | None:
     return np.finfo(dtype).dtype
 
 
+@public
 def check_grads(
     f: Callable[..., Any],
     args: Sequence[Any],
@@ -128,6 +130,7 @@ def _check_grads(
         _check_grads(pulled, [*args, *cotangents], order - 1, modes, how, f" of vjp{path}")
 
 
+@public
 def check_jvp(
     f: Callable[..., Any],
     f_jvp: Callable[..., Any],
@@ -173,6 +176,7 @@ def check_jvp(
     _compare(tangent, expected, *_tolerances(leaves, atol, rtol), f"{err_msg}: tangent")
 
 
+@public
 def check_vjp(
     f: Callable[..., Any],
     f_vjp: Callable[..., Any],

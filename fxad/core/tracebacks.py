@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -41,7 +42,8 @@ def name_operation(exception: Exception, operation: str, source: Source | None) 
     notes = getattr(exception, "__notes__", ())
     if source is None or str(source) in str(exception) or any(_RAN in note for note in notes):
         return
-    exception.add_note(f"[{operation}] {_RAN} {source}")
+    with suppress(Exception):  # some exceptions cannot be written to
+        exception.add_note(f"[{operation}] {_RAN} {source}")
 
 
 _RAN = "failed while the program ran. Written at"
@@ -55,7 +57,8 @@ def hide_library(exception: BaseException) -> None:
         e = pending.pop()
         if e is not None and id(e) not in seen:
             seen.add(id(e))
-            e.__traceback__ = _without_library(e.__traceback__)
+            # By the method, since some exceptions cannot be written to.
+            e.with_traceback(_without_library(e.__traceback__))
             pending += [e.__cause__, e.__context__]
 
 

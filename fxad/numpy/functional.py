@@ -14,6 +14,7 @@ import fxad.tree as tree
 from fxad.backends.registry import default_xp
 from fxad.core.aval import Shape, broadcast_shapes
 from fxad.core.source import error
+from fxad.core.tracebacks import public, public_as
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.numpy.nested import NESTED, operand
 from fxad.ops.base import convert, normalize_axis, reshape, shape_of
@@ -21,6 +22,7 @@ from fxad.ops.shape import expand_dims
 from fxad.transforms.vmap import vmap
 
 
+@public
 def apply_along_axis(
     func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
 ) -> Any:
@@ -55,6 +57,7 @@ def apply_along_axis(
     return call(arr)
 
 
+@public
 def apply_over_axes(func: Callable[..., Any], a: Any, axes: int | Sequence[int]) -> Any:
     """A reduction over one axis after another, the axes kept.
 
@@ -137,7 +140,7 @@ def vectorize(
                 f"got {place!r} in excluded, wanted positions from 0 on and names",
             )
 
-    @functools.wraps(pyfunc)
+    @public_as(pyfunc)
     def vectorized(*args: Any, **kwargs: Any) -> Any:
         given: dict[int | str, Any] = dict(enumerate(args))
         given.update(kwargs)
@@ -322,6 +325,7 @@ def _check_count(what: str, got: int, wanted: int) -> None:
         raise error(ArgumentValueError, "frompyfunc", f"got {got} {what}, wanted {wanted}")
 
 
+@public
 def fromfunction(
     function: Callable[..., Any], shape: Sequence[int], *, dtype: Any = float, **kwargs: Any
 ) -> Any:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import traceback
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from fxad import config, extend, implicit, lax
 from fxad.core.source import PACKAGE
 from fxad.custom_batching import sequential_vmap
 from fxad.custom_derivatives import linear_call
+from fxad.test_util import check_grads
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -115,6 +117,11 @@ DOORS = {
 MORE = {
     "linear_call": lambda f: linear_call(f, f, (), X),
     "sequential_vmap": lambda f: fxad.vmap(sequential_vmap(f))(X),
+    "apply_along_axis": lambda f: fnp.apply_along_axis(f, 0, X),
+    "apply_over_axes": lambda f: fnp.apply_over_axes(f, X, 0),
+    "check_grads": lambda f: check_grads(f, (X,), 1),
+    "fromfunction": lambda f: fnp.fromfunction(f, (2, 2)),
+    "vectorize": lambda f: fnp.vectorize(f)(X),
     "a pullback": _pulled,
     "a pushforward": _linearized,
     "a rule": _ruled,
@@ -204,6 +211,20 @@ def test_a_cycle_of_contexts_ends():
         raise e
 
     assert type(caught(fxad.grad(f), X)[0]) is Oops
+
+
+def test_exceptions_that_cannot_be_written_to_come_out_as_they_are():
+    @dataclass(frozen=True)
+    class Frozen(Exception):
+        code: int
+
+    def f(x):
+        raise Frozen(3)
+
+    for call in (fxad.grad, fxad.jit, lambda f: fxad.jit(lambda x: fxad.pure_callback(f, x, x))):
+        e, codes = caught(lambda f, call=call: call(f)(X), f)
+        assert type(e) is Frozen and e.code == 3
+        assert not any(c.co_filename.startswith(PACKAGE) for c in codes)
 
 
 def test_off_shows_everything():
