@@ -137,6 +137,7 @@ def _record_impl(xp: Any, *args: Any, nonzero: Flags, **params: Any) -> list[Any
 def _record_jvp(
     primals: Sequence[Any], tangents: Sequence[Any], *, nonzero: Flags, **params: Any
 ) -> tuple[list[Any], list[Any]]:
+    _repeat(params).refuse_io_twice()
     outs = while_record_p.bind(*primals, nonzero=nonzero, **params)
     return outs, [*_while_jvp(primals, tangents, **params)[1], None]
 

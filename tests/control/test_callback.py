@@ -576,6 +576,9 @@ def test_io_in_a_differentiated_loop_is_called_once_or_refused(scheme):
     else:
         with pytest.raises(errors.CallbackDifferentiationError, match="Effects not supported"):
             fxad.grad(fxad.jit(f))(3.0)
+    for second in (fxad.grad, lambda g: lambda x: fxad.jvp(g, (x,), (x,))):
+        with pytest.raises(errors.CallbackDifferentiationError, match="Effects not supported"):
+            second(fxad.grad(fxad.jit(f)))(3.0)
 
 
 def test_io_in_a_loop_that_takes_some_examples_further_is_refused():
