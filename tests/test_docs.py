@@ -76,7 +76,7 @@ def test_docstring_examples_run(example, request):
     assert not failed, "".join(report)
 
 
-@pytest.mark.parametrize("document", ["README.md", "examples/LOOPS.md"])
+@pytest.mark.parametrize("document", ["README.md", "examples/DEBUGGING.md", "examples/LOOPS.md"])
 def test_snippets_of_documents_run(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_python(ROOT / document)
