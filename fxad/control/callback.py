@@ -14,7 +14,7 @@ from fxad.backends import device_get
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, describe, is_value, weak_dtype
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
-from fxad.core.trace import EvalTrace
+from fxad.core.trace import EVAL, EvalTrace, under
 from fxad.core.tracebacks import public
 from fxad.errors import (
     ArgumentTypeError,
@@ -51,12 +51,12 @@ class Callback:
         return str(getattr(self.fun, "__name__", self.fun))
 
     def __call__(self, values: Sequence[Any], avals: Sequence[ShapedArray]) -> list[Any]:
-        """Calls the function, and checks that it returns arrays of these avals."""
+        """Calls the function outside of all transformations, and checks what it returns."""
         leaves = list(values)
         for place, value in self.statics:
             leaves.insert(place, value)
         args, kwargs = tree.unflatten(self.arguments, leaves)
-        out = self.fun(*args, **kwargs)
+        out = under(EVAL, self.fun, *args, **kwargs)
         return [] if self.results is None else self._checked(out, avals)
 
     def _checked(self, out: Any, avals: Sequence[ShapedArray]) -> list[Any]:

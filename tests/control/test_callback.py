@@ -9,6 +9,7 @@ import fxad
 import fxad.numpy as fnp
 from fxad import errors, lax
 from fxad.control.callback import pure_callback_p
+from fxad.core.trace import EVAL, current_trace
 from fxad.experimental import io_callback
 
 FLAVORS = {
@@ -184,6 +185,21 @@ def test_a_callback_may_use_fxad(way):
     inner = fxad.jit(fxad.grad(lambda x: fnp.sin(x).sum()))
     out = way(lambda x: fxad.pure_callback(inner, x, x))(X)
     np.testing.assert_allclose(out, np.cos(X))
+
+
+@pytest.mark.parametrize("transform", [fxad.jit, fxad.grad, fxad.vmap, fxad.checkpoint])
+def test_a_callback_runs_outside_of_all_transformations(transform):
+    def host(x):
+        assert current_trace() is EVAL
+        return np.full(x.shape, float(fxad.grad(lambda x: x * x)(3.0)))
+
+    def f(x):
+        return fxad.io_callback(host, x, fxad.lax.stop_gradient(x)) + x
+
+    x = np.ones(2) if transform is fxad.vmap else 1.0
+    transform(f)(x)
+    with pytest.raises(errors.UnexpectedTracerError, match=r"argument|ended"):
+        transform(lambda y: fxad.pure_callback(lambda: fnp.sin(y), 0.0))(x)
 
 
 # How often ---------------------------------------------------------------------------------------
