@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 
 import fxad.tree as tree
-from fxad.control.callback import debug_callback
+from fxad.control.callback import check_callback, debug_callback
 from fxad.core.aval import is_value
 from fxad.core.source import error
 from fxad.core.trace import EVAL, current_trace
 from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError, ArgumentValueError
-from fxad.transforms.common import check_callable
 
 __all__ = ["breakpoint", "callback", "print"]
 
@@ -70,7 +69,7 @@ def callback(
 
 
 def _call(fun: Callable[..., Any], args: Any, kwargs: Any, ordered: bool) -> None:
-    check_callable("debug.callback", fun)
+    check_callback("debug.callback", fun)
     debug_callback("debug.callback", fun, args, kwargs, ordered)
 
 
@@ -88,6 +87,9 @@ def _check_options(operation: str, args: Any, kwargs: Any) -> None:
 class _FieldChecker(string.Formatter):
     """Finds out which arguments a format reads; the values are not looked at."""
 
+    #: The positions and the names that it does not read.
+    unused: tuple[list[int], list[str]] = ([], [])
+
     def format_field(self, value: Any, format_spec: str) -> str:
         return ""
 
@@ -97,20 +99,26 @@ class _FieldChecker(string.Formatter):
     def check_unused_args(
         self, used_args: set[int | str], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> None:
-        positions = [i for i in range(len(args)) if i not in used_args]
-        names = [name for name in kwargs if name not in used_args]
-        if positions or names:
-            kind, unused = ("positional", positions) if positions else ("keyword", names)
-            raise error(
-                ArgumentValueError,
-                "debug.print",
-                f"Unused {kind} arguments to `fxad.debug.print`: {unused}",
-                "Name each of them in the format: debug.print('x: {}, y: {y}', x, y=y). You may "
-                "be passing an f-string, which is formatted before values are known.",
-            )
+        self.unused = (
+            [i for i in range(len(args)) if i not in used_args],
+            [name for name in kwargs if name not in used_args],
+        )
 
 
-_checker = _FieldChecker()
+def _check_format(fmt: str, args: Any, kwargs: Any) -> None:
+    """Refuses a format that does not read all arguments."""
+    checker = _FieldChecker()
+    checker.vformat(fmt, args, kwargs)
+    positions, names = checker.unused
+    if positions or names:
+        kind = "positional" if positions else "keyword"
+        raise error(
+            ArgumentValueError,
+            "debug.print",
+            f"Unused {kind} arguments to `fxad.debug.print`: {positions or names}",
+            "Name each of them in the format: debug.print('x: {}, y: {y}', x, y=y). You may be "
+            "passing an f-string, which is formatted before values are known.",
+        )
 
 
 @dataclass(frozen=True)
@@ -179,7 +187,7 @@ def _print(fmt: str, args: Any, kwargs: Any, ordered: bool) -> None:
             f"got a format of type {type(fmt).__name__}, wanted a string",
             "Write debug.print('x: {}', x).",
         )
-    _checker.vformat(fmt, args, kwargs)
+    _check_format(fmt, args, kwargs)
     printer = _Printer(fmt, tuple(np.get_printoptions().items()))
     debug_callback("debug.print", printer, args, kwargs, ordered)
 

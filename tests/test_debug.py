@@ -68,8 +68,9 @@ def test_bad_formats_are_refused_where_they_are_written(way):
         way(lambda x: debug.print("{x}", x=x, y=x))(1.0)
     with pytest.raises(errors.ArgumentValueError, match="Unused positional arguments"):
         way(lambda x: debug.print("hello", x))(1.0)
-    with pytest.raises(ValueError, match="You may be passing an f-string"):
+    with pytest.raises(ValueError, match="You may be passing an f-string") as caught:
         way(lambda x: debug.print(f"x: {x}", x=x))(1.0)
+    assert "At test_debug.py" in str(caught.value)
     with pytest.raises(errors.ArgumentTypeError, match="wanted a string"):
         way(debug.print)(1.0)
 

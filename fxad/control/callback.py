@@ -24,7 +24,7 @@ from fxad.errors import (
     CallbackResultError,
 )
 from fxad.ops.base import elements, moveaxis, reshape, shape_of, to_front
-from fxad.transforms.common import check_callable, matches
+from fxad.transforms.common import matches
 
 VmapMethod = Literal[
     "sequential", "sequential_unrolled", "expand_dims", "broadcast_all", "legacy_vectorized"
@@ -289,6 +289,17 @@ debug_callback_p: Primitive = _callback_primitive(
 )
 
 
+def check_callback(operation: str, callback: Any) -> None:
+    """Refuses what is not a function."""
+    if not callable(callback):
+        raise error(
+            ArgumentTypeError,
+            operation,
+            f"got the callback {describe(callback)}, wanted a function",
+            "The function comes first, then what it takes.",
+        )
+
+
 def _flatten_results(operation: str, wanted: Any) -> tuple[tuple[ShapedArray, ...], Any]:
     leaves, structure = tree.flatten(wanted)
     for path, leaf in tree.leaves_with_path(wanted):
@@ -371,7 +382,7 @@ def pure_callback(
       >>> round(float(fxad.grad(gamma)(1.0)), 4)  # minus Euler's constant
       -0.5772
     """
-    check_callable("pure_callback", callback)
+    check_callback("pure_callback", callback)
     if vmap_method not in (None, *_SEQUENTIAL, *_WHOLE):
         raise error(
             ArgumentValueError,
@@ -432,7 +443,7 @@ def io_callback(
       >>> float(f(1.0)), float(f(3.0)), seen
       (2.0, 6.0, [1.0, 3.0])
     """
-    check_callable("io_callback", callback)
+    check_callback("io_callback", callback)
     leaves, structure = _flatten_arguments("io_callback", args, kwargs)
     avals, results = _flatten_results("io_callback", result_shape_dtypes)
     outs = io_callback_p.bind(
