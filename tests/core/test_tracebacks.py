@@ -96,9 +96,11 @@ DOORS = {
     "linearize": lambda f: fxad.linearize(f, X),
     "make_jaxpr": lambda f: fxad.make_jaxpr(f)(X),
     "minimize": lambda f: implicit.minimize(f, X),
+    "print_saved_residuals": lambda f: fxad.ad_checkpoint.print_saved_residuals(f, X),
     "pure_callback": lambda f: fxad.pure_callback(f, X, X),
     "reduce": lambda f: lax.reduce(X, 0.0, f, (0,)),
     "root": lambda f: implicit.root(f, X),
+    "saved_residuals": lambda f: fxad.ad_checkpoint.saved_residuals(f, X),
     "scan": lambda f: lax.scan(f, X, X),
     "scatter_apply": lambda f: lax.scatter_apply(
         X,
@@ -154,7 +156,10 @@ def takers(module):
             yield name
 
 
-@pytest.mark.parametrize("name", sorted({*takers(fxad), *takers(lax), *takers(implicit)}))
+TAKERS = {*takers(fxad), *takers(fxad.ad_checkpoint), *takers(implicit), *takers(lax)}
+
+
+@pytest.mark.parametrize("name", sorted(TAKERS))
 def test_every_public_function_that_calls_a_users_is_tried(name):
     assert SAME.get(name, name) in DOORS
 
