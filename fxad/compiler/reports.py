@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 import fxad.config as config
 import fxad.tree as tree
@@ -20,15 +20,12 @@ from fxad.core.source import user_source
 
 logger = logging.getLogger("fxad")
 
-#: What programs are called, while their compilation is to be logged.
-_names: WeakKeyDictionary[ClosedJaxpr, str] = WeakKeyDictionary()
-
 
 def log_traced(
     fun: Callable[..., Any], closed: ClosedJaxpr, arguments: Sequence[str], seconds: float
 ) -> None:
     """Logs that a function has been traced for these arguments."""
-    name = _names[closed] = name_of(fun)
+    name = closed.name = name_of(fun)
     count = len(closed.in_avals) - len(arguments)
     inputs = ", ".join(
         f"{argument}: {aval.long_name()}"
@@ -52,7 +49,7 @@ def log_compiled(compile_: Callable[..., Any]) -> Callable[..., Any]:
         program = compile_(closed, *options)
         seconds = time.perf_counter() - start
         types = ", ".join(aval.long_name() for aval in closed.in_avals)
-        name = _names.get(closed, "a part of a program")
+        name = closed.name or "a part of a program"
         logger.warning("Compiled %s with types (%s) in %.6f sec", name, types, seconds)
         return program
 

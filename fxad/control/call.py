@@ -177,6 +177,7 @@ def bind_call(
     **params: Any,
 ) -> list[Any]:
     """Calls a jaxpr without constants through one of these primitives."""
+    jaxpr.name = jaxpr.name or name
     params.update(jaxpr=jaxpr, name=name, axis_name=axis_names(jaxpr), linear=linear)
     outs: list[Any] = primitive.bind(*args, **params)
     return outs

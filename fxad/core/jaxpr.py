@@ -135,12 +135,15 @@ class Jaxpr:
 
 
 class ClosedJaxpr:
-    """A jaxpr together with the values of its ``constvars``."""
+    """A jaxpr together with the values of its ``constvars``.
 
-    __slots__ = ("jaxpr", "consts", "__weakref__")
+    ``name`` is what logs call it: the user's function that it comes from, where that is known.
+    """
+
+    __slots__ = ("jaxpr", "consts", "name", "__weakref__")
 
     def __init__(self, jaxpr: Jaxpr, consts: Sequence[Any] = ()) -> None:
-        self.jaxpr, self.consts = jaxpr, tuple(consts)
+        self.jaxpr, self.consts, self.name = jaxpr, tuple(consts), ""
 
     @property
     def in_avals(self) -> list[ShapedArray]:

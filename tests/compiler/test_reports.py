@@ -153,6 +153,17 @@ def test_log_compiles_says_what_when_and_how_long(messages, jitted):
     assert messages() == []
 
 
+def test_derivatives_are_logged_under_the_name_of_the_function(messages):
+    @fxad.jit
+    def primal(x):
+        return np.sin(x) * x
+
+    with fxad.log_compiles():
+        fxad.grad(primal)(1.0)
+        compiled = [m for m in messages() if m.startswith("Compiled")]
+    assert compiled and all(m.startswith("Compiled primal with types") for m in compiled)
+
+
 def test_arguments_beyond_the_names_have_numbers(messages):
     with fxad.log_compiles():
         fxad.jit(lambda a, *rest, **more: a + rest[1] + more["z"])(1.0, X, X, z=2)
