@@ -1,5 +1,6 @@
 """No primitive without its rules, and none without an entry in the table."""
 
+import dis
 import inspect
 import itertools
 
@@ -11,7 +12,7 @@ import fxad.lax.parallel
 from fxad import lax
 from fxad.core.aval import ShapedArray
 from fxad.core.primitive import Primitive
-from fxad.ops.rules import elementwise
+from fxad.ops.rules import Computed, elementwise
 from tests.documents import modules
 from tests.opinfo import table
 
@@ -53,6 +54,17 @@ def missing_slots(primitive: Primitive) -> list[str]:
 @each
 def test_has_the_rules_that_apply(primitive):
     assert missing_slots(primitive) == []
+
+
+@each
+def test_partials_keep_no_more_than_they_read(primitive):
+    """A parameter without an underscore in front is kept for the backward pass."""
+    for partial in primitive.partials or ():
+        if isinstance(partial, Computed):
+            named = [n for n in inspect.signature(partial.rule).parameters if n[0] != "_"]
+            code = list(dis.get_instructions(partial.rule))
+            names = [i.argval if isinstance(i.argval, tuple) else (i.argval,) for i in code]
+            assert set(named) <= set(itertools.chain(*names))
 
 
 @each

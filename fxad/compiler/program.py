@@ -15,6 +15,7 @@ from fxad.control.call import per_jaxpr
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var, set_executor
 from fxad.core.primitive import Primitive
+from fxad.core.reuse import fresh_variables, written_over
 from fxad.core.source import register_replay
 from fxad.core.trace import EVAL, EvalTrace
 from fxad.core.tracebacks import name_operation
@@ -77,7 +78,7 @@ class Program:
         self.truths = [self.slots[v] for v in jaxpr.invars if v.aval == _TRUTH]
         self.xp = xp
         keep = set(jaxpr.constvars)
-        fresh = _fresh_variables(jaxpr)
+        fresh = fresh_variables(jaxpr)
         self.instructions = [
             self._instruction(eqn, [v for v in dead if v not in keep], fresh)
             for eqn, dead in zip(jaxpr.eqns, jaxpr.dead_after(), strict=True)
@@ -117,6 +118,7 @@ class Program:
                 else:
                     for w, value in zip(step.writes, out, strict=True):
                         slots[w] = value
+                    value = None  # nothing but the slot shall hold it
                 for f in step.frees:
                     slots[f] = None
         except Exception as e:
@@ -133,18 +135,6 @@ class Program:
         return "\n".join([*lines, f"  return {' '.join(f'%{r}' for r in self.results)}"])
 
 
-def _fresh_variables(jaxpr: Jaxpr) -> set[Any]:
-    """The variables whose arrays nothing but their own slot refers to.
-
-    A fresh operation makes a new array; the operations that read it must not make views.
-    """
-    fresh = {v for eqn in jaxpr.eqns if eqn.primitive.fresh for v in eqn.outvars if v.aval.shape}
-    for eqn in jaxpr.eqns:
-        if not eqn.primitive.fresh:
-            fresh.difference_update(v for v in eqn.invars if isinstance(v, Var))
-    return fresh
-
-
 def _callable(eqn: Eqn, xp: Any, reusable: set[Any]) -> Callable[..., Any]:
     primitive: Primitive = eqn.primitive
     on_host = xp is EvalTrace.namespace
@@ -157,10 +147,10 @@ def _callable(eqn: Eqn, xp: Any, reusable: set[Any]) -> Callable[..., Any]:
         return lambda *args: primitive.impl(xp, *map(xp.asarray, args, dtypes), **eqn.params)
     if primitive.ufunc is not None and eqn.outvars[0].aval.dtype.char in "fd":
         ufunc = getattr(xp, primitive.ufunc.__name__)
+        position = written_over(eqn, reusable)
+        if position is not None:
+            return functools.partial(_into, ufunc, position)
         out = eqn.outvars[0].aval
-        for i, v in enumerate(eqn.invars):
-            if v in reusable and v.aval.shape == out.shape and v.aval.dtype == out.dtype:
-                return functools.partial(_into, ufunc, i)
         if on_host and out.size * out.dtype.itemsize >= EvalTrace.large:
             return lambda *args: EVAL.process(primitive, args, eqn.params)
     return functools.partial(primitive.impl, xp, **eqn.params)

@@ -37,6 +37,9 @@ class Primitive:
         matrices): its derivative is itself, applied to the tangent of one operand at a time.
       keeps_weak: Python numbers alone stay weak, as Python's own operators leave them.
       fresh: its result never shares memory with an operand, as that of a ufunc never does.
+      view: its results share the memory of its first operand, wherever the layout allows it.
+      scratch: ``scratch(*operands, **params) -> bytes``: what ``impl`` takes on the CPU while it
+        runs, beside its results; the operands have a shape, a dtype and strides.
       inlines: the parameter whose jaxpr may stand in the place of the call when it is compiled.
       collective: ``params["axis_name"]`` names a batched axis, seen even by unbatched operands.
       effect: what running it does beside its results: ``"debug"`` (it shows values), ``"io"`` (the
@@ -62,6 +65,8 @@ class Primitive:
         "multilinear",
         "keeps_weak",
         "fresh",
+        "view",
+        "scratch",
         "inlines",
         "collective",
         "effect",
@@ -88,6 +93,8 @@ class Primitive:
         multilinear: bool = False,
         keeps_weak: bool = False,
         fresh: bool = False,
+        view: bool = False,
+        scratch: Rule | None = None,
         inlines: str | None = None,
         collective: bool = False,
         effect: str = "",
@@ -99,6 +106,7 @@ class Primitive:
         self.ufunc, self.multilinear = ufunc, multilinear
         self.multiple_results, self.keeps_weak = multiple_results, keeps_weak
         self.fresh = fresh or ufunc is not None
+        self.view, self.scratch = view, scratch
         self.inlines, self.collective, self.effect = inlines, collective, effect
         self.differentiable = jvp is not None
 

@@ -230,6 +230,7 @@ broadcast_in_dim_p = linear(
     impl=_broadcast_impl,
     transpose=_broadcast_transpose,
     batch=_broadcast_batch,
+    view=True,
 )
 
 
@@ -401,6 +402,7 @@ reshape_p = linear(
     impl=lambda xp, x, *, shape: x.reshape(shape),
     transpose=lambda ct, x, *, shape: reshape(ct, x.aval.shape),
     batch=_reshape_batch,
+    view=True,
 )
 
 
@@ -436,6 +438,7 @@ transpose_p = linear(
     impl=lambda xp, x, *, permutation: x.transpose(permutation),
     transpose=lambda ct, x, *, permutation: transpose(ct, _inverse(permutation)),
     batch=_transpose_batch,
+    view=True,
 )
 
 

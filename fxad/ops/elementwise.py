@@ -147,7 +147,7 @@ square_p: Primitive = unary(
 reciprocal_p: Primitive = unary(
     "reciprocal",
     impl=lambda xp, x: xp.reciprocal(x),
-    partial=lambda out, x: neg(mul(out, out)),
+    partial=lambda out, _x: neg(mul(out, out)),
     scalar="reciprocal",
     ufunc=np.reciprocal,
     flops=4,
@@ -170,7 +170,7 @@ rsqrt_p: Primitive = unary(
 cbrt_p: Primitive = unary(
     "cbrt",
     impl=lambda xp, x: xp.cbrt(x),
-    partial=lambda out, x: reciprocal_of(mul(mul(out, out), 3)),
+    partial=lambda out, _x: reciprocal_of(mul(mul(out, out), 3)),
     scalar="cbrt",
     ufunc=np.cbrt,
     flops=20,
@@ -346,6 +346,7 @@ real_p: Primitive = unary(
     jvp=lambda t, out, x: real(t),
     transpose=lambda ct, x: convert(ct, x.aval.dtype),
     scalar="real",
+    view=True,
 )
 imag_p: Primitive = unary(
     "imag",
@@ -409,7 +410,7 @@ def select(condition: Any, on_true: Any, on_false: Any) -> Any:
 
 
 stop_gradient_p: Primitive = unary(
-    "stop_gradient", impl=lambda xp, x: x, keeps_weak=True, scalar="identity"
+    "stop_gradient", impl=lambda xp, x: x, keeps_weak=True, scalar="identity", view=True
 )
 
 # Functions -------------------------------------------------------------------------------------

@@ -93,6 +93,7 @@ optimization_barrier_p: Primitive = Primitive(
     batch=lambda size, args, dims: (optimization_barrier_p.bind(*args), list(dims)),
     cost=elements,
     multiple_results=True,
+    view=True,
 )
 
 

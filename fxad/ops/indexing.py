@@ -59,6 +59,7 @@ getitem_p: Primitive = linear(
     impl=lambda xp, x, *, spec: x[basic(spec)],
     transpose=lambda ct, x, *, spec: place(ct, (), x.aval.shape, spec, unique=True),
     batch=_getitem_batch,
+    view=True,
 )
 
 # Integer arrays in the index ---------------------------------------------------------------------

@@ -95,6 +95,8 @@ def elementwise(
     ufunc: Any = None,
     flops: float = 1.0,
     keeps_weak: bool = False,
+    view: bool = False,
+    scratch: Rule | None = None,
 ) -> Primitive:
     """A primitive that works element by element, with NumPy's broadcasting and promotion.
 
@@ -112,6 +114,8 @@ def elementwise(
       scalar: the name of the element's expression for codegen.
       flops: for the cost of one element.
       keeps_weak: Python's operators have the same result on Python numbers.
+      view: as for ``Primitive``.
+      scratch: as for ``Primitive``.
     """
     abstract = elementwise_abstract(name, impl, keeps_weak)
 
@@ -138,6 +142,8 @@ def elementwise(
         scalar=scalar,
         ufunc=ufunc,
         keeps_weak=keeps_weak,
+        view=view,
+        scratch=scratch,
     )
     if partials is not None:
         jvps = [None if p is None else _scaling(p) for p in partials]

@@ -98,6 +98,7 @@ slice_p = linear(
     impl=lambda xp, x, *, start, limit, strides: x[tuple(map(slice, start, limit, strides))],
     transpose=_slice_transpose,
     batch=_slice_batch,
+    view=True,
 )
 
 
@@ -411,6 +412,7 @@ split_p = Primitive(
     transpose=lambda cts, x, *, sizes, axis: [_join(cts, sizes, axis)],
     batch=_split_batch,
     cost=elements,
+    view=True,
     multiple_results=True,
 )
 
@@ -438,6 +440,7 @@ rev_p: Primitive = linear(
     impl=lambda xp, x, *, axes: xp.flip(x, axes),
     transpose=lambda ct, x, *, axes: rev_p.bind(ct, axes=axes),
     batch=_rev_batch,
+    view=True,
 )
 
 

@@ -35,7 +35,7 @@ erfc_p: Primitive = unary(
 erf_inv_p: Primitive = unary(
     "erf_inv",
     impl=lambda xp, x: xp.erf_inv(x),
-    partial=lambda out, x: mul(exp(mul(out, out)), 1 / _TWO_OVER_SQRT_PI),
+    partial=lambda out, _x: mul(exp(mul(out, out)), 1 / _TWO_OVER_SQRT_PI),
     scalar="erf_inv",
     flops=40,
 )

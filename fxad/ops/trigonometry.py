@@ -29,7 +29,7 @@ cos_p: Primitive = unary(
 tan_p: Primitive = unary(
     "tan",
     impl=lambda xp, x: xp.tan(x),
-    partial=lambda out, x: add(mul(out, out), 1),
+    partial=lambda out, _x: add(mul(out, out), 1),
     scalar="tan",
     ufunc=np.tan,
     flops=25,
@@ -104,7 +104,7 @@ cosh_p: Primitive = unary(
 tanh_p: Primitive = unary(
     "tanh",
     impl=lambda xp, x: xp.tanh(x),
-    partial=lambda out, x: sub(1, mul(out, out)),
+    partial=lambda out, _x: sub(1, mul(out, out)),
     scalar="tanh",
     ufunc=np.tanh,
     flops=25,

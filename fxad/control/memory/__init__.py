@@ -1,0 +1,1 @@
+"""What programs need of memory, and programs that need no more than a budget."""

@@ -1,0 +1,260 @@
+"""The memory that a jaxpr needs, without running it: a model of what ``Program`` does.
+
+It walks the equations as the program does: results are allocated, views share, ufuncs write over
+operands that nothing reads later, and what is read for the last time is freed. Layouts are those
+of ghosts, arrays with true shapes and strides that hold nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from fxad.backends.pool import LARGE
+from fxad.control.memory.heap import Buffer, Heap, Storage
+from fxad.core.aval import PYTHON_SCALARS, Shape, ShapedArray, float0
+from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, sub_jaxprs
+from fxad.core.reuse import fresh_variables, written_over
+from fxad.ops.base import reshape_p
+
+#: What becomes of a jaxpr before it runs: the compiler's passes.
+Prepare = Callable[[ClosedJaxpr], ClosedJaxpr]
+
+
+class Footprint(NamedTuple):
+    """What running a jaxpr takes.
+
+    Args:
+      peak: the most bytes that are allocated at once; arguments and constants are the caller's.
+      outputs: the bytes of the results that it hands out.
+      buffers: what is allocated at the peak, the largest first.
+    """
+
+    peak: int
+    outputs: int
+    buffers: list[Buffer]
+
+
+class Value(NamedTuple):
+    """What a variable stands for: memory, and a ghost that tells the layout."""
+
+    storage: Storage
+    ghost: Any
+
+
+def nbytes_of(aval: ShapedArray) -> int:
+    """The bytes of an array."""
+    return aval.size * aval.dtype.itemsize
+
+
+def footprint(
+    closed: ClosedJaxpr, prepare: Prepare = lambda c: c, reuse: bool = True, owned: bool = False
+) -> Footprint:
+    """Predicts what a jaxpr takes.
+
+    Args:
+      closed: the jaxpr.
+      prepare: what becomes of it, and of those that it calls, before they run.
+      reuse: whether results are written over operands; operations that run one by one do not.
+      owned: whether outputs that are views or inputs are copied in the end, as for users.
+    """
+    heap = Heap()
+    walk = _Walk(heap, prepare)
+    closed = prepare(closed)
+    outs = walk.run(closed.jaxpr, [_outside(v.aval) for v in closed.jaxpr.invars], reuse)
+    if owned:
+        _copy_borrowed(heap, outs, closed.jaxpr)
+    total = sum(nbytes_of(aval) for aval in closed.out_avals)
+    return Footprint(heap.peak, total, heap.at_peak())
+
+
+def _copy_borrowed(heap: Heap, outs: Sequence[Value], jaxpr: Jaxpr) -> None:
+    taken: set[int] = set()
+    for value, var in zip(outs, jaxpr.outvars, strict=True):
+        storage, ghost = value
+        shared = storage.references > 1 and id(storage) in taken
+        if var.aval.shape and (storage.buffer is None or 0 in ghost.strides or shared):
+            heap.allocate(Buffer(nbytes_of(var.aval), var.aval, "copy", None))
+        taken.add(id(storage))
+
+
+def ghost_of(shape: Shape, dtype: Any, order: Sequence[int] | None = None) -> Any:
+    """An array of a shape, its axes from the slowest to the fastest in an order, without memory."""
+    strides, step = [0] * len(shape), dtype.itemsize
+    for d in reversed(range(len(shape)) if order is None else order):
+        strides[d] = step
+        step *= max(shape[d], 1)
+    return as_strided(np.empty((), dtype), shape, strides)
+
+
+def _outside(aval: ShapedArray) -> Value:
+    return Value(Storage(), ghost_of(aval.shape, aval.dtype))
+
+
+class _Walk:
+    """One run of a program, and of the programs that it calls, on ghosts."""
+
+    def __init__(self, heap: Heap, prepare: Prepare) -> None:
+        self.heap, self.prepare = heap, prepare
+        self._prepared: dict[ClosedJaxpr, ClosedJaxpr] = {}
+
+    def run(self, jaxpr: Jaxpr, args: Sequence[Value], reuse: bool = True) -> list[Value]:
+        """The results, each held once for the caller."""
+        env: dict[Var, Value] = {}
+        self._bind(env, zip(jaxpr.invars, args, strict=True))
+        self._bind(env, ((v, _outside(v.aval)) for v in jaxpr.constvars))
+        fresh = fresh_variables(jaxpr) if reuse else set()
+        for eqn, dead in zip(jaxpr.eqns, jaxpr.dead_after(), strict=True):
+            operands = [self._read(env, v) for v in eqn.invars]
+            outs = self._apply(eqn, operands, fresh.intersection(dead))
+            self._bind(env, zip(eqn.outvars, outs, strict=True))
+            for var in dead:
+                self.heap.drop(env.pop(var).storage)
+        results = [self._read(env, v) for v in jaxpr.outvars]
+        for value in results:
+            self.heap.hold(value.storage)
+        for value in env.values():
+            self.heap.drop(value.storage)
+        return results
+
+    def _read(self, env: dict[Var, Value], atom: Atom) -> Value:
+        return env[atom] if isinstance(atom, Var) else _outside(atom.aval)
+
+    def _bind(self, env: dict[Var, Value], pairs: Any) -> None:
+        for var, value in pairs:
+            env[var] = value
+            self.heap.hold(value.storage)
+
+    def _apply(self, eqn: Eqn, operands: Sequence[Value], reusable: set[Any]) -> list[Value]:
+        inner = list(sub_jaxprs(eqn.params))
+        if inner:
+            return self._call(eqn, operands, inner)
+        primitive = eqn.primitive
+        ghosts = [value.ghost for value in operands]
+        if primitive.view and operands:
+            seen = _seen(eqn, ghosts)
+            if seen is not None:
+                return [Value(_owner(operands, g), g) for g in seen]
+        order = _order(ghosts, eqn) if primitive.scalar is not None else None
+        position = written_over(eqn, reusable)
+        if position is not None:
+            return [operands[position]]
+        outs = []
+        for var in eqn.outvars:
+            pooled = _pooled(eqn) and nbytes_of(var.aval) >= LARGE
+            storage = self._allocate(eqn, var.aval, pooled)
+            outs.append(Value(storage, ghost_of(var.aval.shape, var.aval.dtype, order)))
+        if primitive.scratch is not None:
+            self.heap.touch(primitive.scratch(*ghosts, **eqn.params))
+        return outs
+
+    def _allocate(self, eqn: Eqn, aval: ShapedArray, pooled: bool = False) -> Storage:
+        buffer = Buffer(nbytes_of(aval), aval, eqn.primitive.name, eqn.source)
+        return self.heap.allocate(buffer, pooled)
+
+    def _call(
+        self, eqn: Eqn, operands: Sequence[Value], inner: Sequence[Jaxpr | ClosedJaxpr]
+    ) -> list[Value]:
+        """A program that is called as it stands, or bodies that run one after another."""
+        only = inner[0]
+        if len(inner) == 1 and isinstance(only, ClosedJaxpr) and _calls(eqn, only):
+            outs = self.run(self._ready(only).jaxpr, operands)
+            for value in outs:  # the caller's variables hold them from here on
+                value.storage.references -= 1
+            return outs
+        outs = [
+            Value(self._allocate(eqn, v.aval), ghost_of(v.aval.shape, v.aval.dtype))
+            for v in eqn.outvars
+        ]
+        for body in inner:
+            jaxpr = self._ready(body).jaxpr if isinstance(body, ClosedJaxpr) else body
+            for value in self.run(jaxpr, [_outside(v.aval) for v in jaxpr.invars]):
+                self.heap.drop(value.storage)
+        return outs
+
+    def _ready(self, closed: ClosedJaxpr) -> ClosedJaxpr:
+        found = self._prepared.get(closed)
+        if found is None:
+            found = self._prepared[closed] = self.prepare(closed)
+        return found
+
+
+def _calls(eqn: Eqn, inner: ClosedJaxpr) -> bool:
+    """Whether an equation applies its jaxpr to its operands, once and as they are."""
+    ins, outs = [v.aval for v in eqn.invars], [v.aval for v in eqn.outvars]
+    return [a.strong() for a in ins] == [a.strong() for a in inner.in_avals] and [
+        a.strong() for a in outs
+    ] == [a.strong() for a in inner.out_avals]
+
+
+def _pooled(eqn: Eqn) -> bool:
+    """Whether ``backends.pool.compute`` takes the result from the pool, if it is large."""
+    if eqn.primitive.ufunc is None:
+        return False
+    arrays = [v.aval for v in eqn.invars if v.aval.shape or not isinstance(v, Literal)]
+    plain = all(
+        type(v.value) in PYTHON_SCALARS
+        for v in eqn.invars
+        if isinstance(v, Literal) and not v.aval.shape
+    )
+    first = arrays[0] if arrays else None
+    return (
+        plain
+        and first is not None
+        and first.dtype.char in "fd"
+        and all(a.shape == first.shape and a.dtype == first.dtype for a in arrays)
+    )
+
+
+def _seen(eqn: Eqn, ghosts: Sequence[Any]) -> list[Any] | None:
+    """The ghosts of views, as NumPy makes them; None where it has to copy."""
+    if eqn.primitive is reshape_p:
+        strides = strides_of_reshaped(ghosts[0], eqn.params["shape"])
+        return None if strides is None else [as_strided(ghosts[0], eqn.params["shape"], strides)]
+    out = eqn.primitive.impl(np, *ghosts, **eqn.params)
+    outs = list(out) if eqn.primitive.multiple_results else [out]
+    return outs if all(isinstance(g, np.ndarray) for g in outs) else None
+
+
+def _owner(operands: Sequence[Value], ghost: Any) -> Storage:
+    """The memory of a view: of the operand that it is, or of the first."""
+    return next((v.storage for v in operands if v.ghost is ghost), operands[0].storage)
+
+
+def _order(ghosts: Sequence[Any], eqn: Eqn) -> list[int] | None:
+    """The order of axes that a ufunc's result takes over from its operands."""
+    shape = eqn.outvars[0].aval.shape
+    for ghost in ghosts:
+        if ghost.shape == shape and 0 not in ghost.strides:
+            return sorted(range(len(shape)), key=lambda d: -abs(ghost.strides[d]))
+    return None
+
+
+def strides_of_reshaped(x: Any, shape: Shape) -> list[int] | None:
+    """The strides with which an array is seen in another shape; None if it has to be copied."""
+    old = [(n, s) for n, s in zip(x.shape, x.strides, strict=True) if n != 1]
+    if not x.size:
+        return [x.itemsize] * len(shape)
+    strides: list[int] = []
+    i = j = 0
+    while j < len(shape):
+        # The fewest axes of each that hold equally many elements; the old ones must be one run.
+        first, (size, step) = j, old[i] if i < len(old) and shape[j] != 1 else (1, x.itemsize)
+        i, j, wanted = i + (size > 1), j + 1, shape[j]
+        while size != wanted:
+            if wanted < size:
+                wanted, j = wanted * shape[j], j + 1
+            else:
+                (n, inner), i = old[i], i + 1
+                if step != n * inner:
+                    return None
+                size, step = size * n, inner
+        part = []
+        for n in reversed(shape[first:j]):
+            part.append(step)
+            step *= n
+        strides += part[::-1]
+    return strides
