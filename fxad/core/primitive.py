@@ -38,8 +38,9 @@ class Primitive:
       keeps_weak: Python numbers alone stay weak, as Python's own operators leave them.
       fresh: its result never shares memory with an operand, as that of a ufunc never does.
       view: its results share the memory of its first operand, wherever the layout allows it.
-      scratch: ``scratch(*operands, **params) -> bytes``: what ``impl`` takes on the CPU while it
-        runs, beside its results; the operands have a shape, a dtype and strides.
+      scratch: what ``impl`` takes on the CPU while it runs, beside its results: in arrays of the
+        size of its largest operand, or ``scratch(*operands, **params) -> bytes``, where operands
+        have shape, dtype and strides.
       inlines: the parameter whose jaxpr may stand in the place of the call when it is compiled.
       collective: ``params["axis_name"]`` names a batched axis, seen even by unbatched operands.
       effect: what running it does beside its results: ``"debug"`` (it shows values), ``"io"`` (the
@@ -94,7 +95,7 @@ class Primitive:
         keeps_weak: bool = False,
         fresh: bool = False,
         view: bool = False,
-        scratch: Rule | None = None,
+        scratch: float | Rule = 0.0,
         inlines: str | None = None,
         collective: bool = False,
         effect: str = "",

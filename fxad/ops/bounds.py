@@ -21,6 +21,7 @@ clamp_p: Primitive = elementwise(
     ),
     scalar="clamp",
     flops=2,
+    scratch=1.0,
 )
 
 

@@ -28,6 +28,7 @@ def _cumulative(
     accumulate: Callable[..., Any],
     jvp: Callable[..., Any],
     transpose: Callable[..., Any] | None = None,
+    scratch: float = 0.0,
 ) -> Primitive:
     """A primitive that keeps the shape and runs along ``axis``, from its end in ``reverse``.
 
@@ -36,6 +37,7 @@ def _cumulative(
       accumulate: ``accumulate(xp, x, axis)``: the values, from the front.
       jvp: ``jvp(t, out, x, axis, reverse)``, the tangent of the output.
       transpose: ``transpose(ct, axis, reverse)``, where it is linear.
+      scratch: as for ``Primitive``.
     """
 
     def impl(xp: Any, x: Any, *, axis: int, reverse: bool) -> Any:
@@ -67,6 +69,7 @@ def _cumulative(
         multilinear=transpose is not None,
         batch=batch,
         cost=_cost,
+        scratch=scratch,
     )
     return primitive
 
@@ -147,6 +150,7 @@ linear_recurrence_p = Primitive(
     transpose=_recurrence_transpose,
     batch=_recurrence_batch,
     cost=_cost,
+    scratch=1.35,
 )
 
 
@@ -201,11 +205,12 @@ product_of_others_p = _cumulative(
     "product_of_others",
     _product_of_others,
     jvp=_product_of_others_jvp,
+    scratch=1.1,
 )
 
 
 #: Whether two numbers are equal, or both NaN.
-_same_p = elementwise("same", impl=lambda xp, x, y: (x == y) | ((x != x) & (y != y)))
+_same_p = elementwise("same", impl=lambda xp, x, y: (x == y) | ((x != x) & (y != y)), scratch=0.4)
 
 
 def _extremum_jvp(t: Any, out: Any, x: Any, axis: int, reverse: bool) -> Any:
@@ -232,6 +237,7 @@ share_p = elementwise(
     impl=_share_impl,
     partials=(lambda out, _part, _whole: out, lambda out, _part, _whole: neg(out)),
     flops=20,
+    scratch=1.15,
 )
 
 

@@ -15,6 +15,7 @@ from fxad.core.source import error
 from fxad.core.trace import is_linear
 from fxad.errors import ArgumentValueError, ShapeError
 from fxad.ops.base import convert, dtype_of, multilinear, shape_of, shift_axes, transpose
+from fxad.ops.layout import strides_of_reshaped
 from fxad.ops.rules import nonlinear
 
 Axes: TypeAlias = tuple[int, ...]
@@ -213,6 +214,23 @@ def _dot_general_cost(
     return 2.0 * out.size * contracted, float(moved)
 
 
+def _dot_general_scratch(
+    x: Any, y: Any, *, dimension_numbers: DimensionNumbers, preferred_element_type: Any, **_: Any
+) -> int:
+    """What operands take that have to be copied for BLAS to read them as matrices."""
+    layout = _layout(dimension_numbers, x.ndim, y.ndim)
+    if layout.compute != layout._general:
+        return 0
+    x_order, y_order, lhs, rhs, _out = _matrix_plan(layout, x.shape, y.shape)
+    taken = 0
+    for operand, order, shape in ((x, x_order, lhs), (y, y_order, rhs)):
+        strides = strides_of_reshaped(operand.transpose(order), shape)
+        blas = len(shape) < 3 or (strides is not None and operand.itemsize in strides[-2:])
+        if strides is None or not blas:
+            taken += operand.nbytes
+    return taken
+
+
 dot_general_p = multilinear(
     "dot_general",
     abstract=_dot_general_abstract,
@@ -221,6 +239,7 @@ dot_general_p = multilinear(
     batch=_dot_general_batch,
     cost=_dot_general_cost,
     fresh=True,
+    scratch=_dot_general_scratch,
 )
 
 

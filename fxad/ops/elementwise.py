@@ -166,6 +166,7 @@ rsqrt_p: Primitive = unary(
     partial=lambda out, x: mul(div(out, x), -0.5),
     scalar="rsqrt",
     flops=4,
+    scratch=1.0,
 )
 cbrt_p: Primitive = unary(
     "cbrt",

@@ -73,6 +73,7 @@ logsumexp_p = reduction(
     _logsumexp_impl,
     lambda t, out, x, axes: reduce_sum(mul(t, softmax_p.bind(x, axes=axes)), axes),
     flops=20.0,
+    scratch=1.1,
 )
 
 

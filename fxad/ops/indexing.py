@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -210,6 +211,15 @@ def _place_cost(avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[f
     return float(avals[0].size), float(size * itemsize) + 2.0 * avals[0].size * itemsize
 
 
+def _place_scratch(ct: Any, *arrays: Any, shape: Shape, unique: bool, **_: Any) -> int:
+    """A second array of zeros where elements may meet, and the place of each, as ``scatter``."""
+    size = math.prod(shape)
+    if unique:
+        return 0
+    places = 8 * (size + ct.size) if len(shape) > 1 and 8 * ct.size >= size else 0
+    return int(size * ct.itemsize + places)
+
+
 place_p = Primitive(
     "place",
     abstract=lambda ct, *arrays, shape, **_: ShapedArray(shape, ct.dtype),
@@ -218,6 +228,7 @@ place_p = Primitive(
     transpose=_place_transpose,
     batch=_place_batch,
     cost=_place_cost,
+    scratch=_place_scratch,
 )
 
 

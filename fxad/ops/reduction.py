@@ -43,6 +43,7 @@ def reduction(
     dtype: Any = None,
     identity: bool = True,
     flops: float = 1.0,
+    scratch: float = 0.0,
 ) -> Primitive:
     """A primitive that takes the axes ``axes`` away.
 
@@ -53,6 +54,7 @@ def reduction(
       dtype: of the result, where it is not the operand's.
       identity: whether the reduction of no elements has a value.
       flops: for the cost of one element.
+      scratch: as for ``Primitive``.
     """
 
     def abstract(x: ShapedArray, *, axes: Axes) -> ShapedArray:
@@ -75,6 +77,7 @@ def reduction(
         jvp=None if jvp is None else jvp_rule,
         batch=batch,
         cost=_cost(flops, abstract),
+        scratch=scratch,
     )
     return primitive
 
@@ -140,7 +143,9 @@ def _spread_impl(xp: Any, ct: Any, x: Any, out: Any, *, axes: Axes) -> Any:
     return spread
 
 
-def _of_extremum(name: str, impl: Callable[..., Any], like: int, transpose: Any) -> Primitive:
+def _of_extremum(
+    name: str, impl: Callable[..., Any], like: int, transpose: Any, scratch: float
+) -> Primitive:
     """A primitive of ``(t, x, out)``, linear in ``t``, its result shaped as operand ``like``."""
 
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], *, axes: Axes) -> tuple[Any, Any]:
@@ -160,6 +165,7 @@ def _of_extremum(name: str, impl: Callable[..., Any], like: int, transpose: Any)
         transpose=lambda ct, t, x, out, *, axes: [transpose(ct, x, out, axes), None, None],
         batch=batch,
         cost=_cost(2.0, lambda *avals, axes: avals[1]),
+        scratch=scratch,
     )
     return primitive
 
@@ -170,6 +176,7 @@ pick_extremum_p: Primitive = _of_extremum(
     _pick_impl,
     2,
     lambda ct, x, out, axes: spread_extremum_p.bind(ct, x, out, axes=axes),
+    scratch=1.25,
 )
 #: Its transpose: equal shares for all the elements that equal the extremum, 0 for the others.
 spread_extremum_p: Primitive = _of_extremum(
@@ -177,6 +184,7 @@ spread_extremum_p: Primitive = _of_extremum(
     _spread_impl,
     1,
     lambda ct, x, out, axes: pick_extremum_p.bind(ct, x, out, axes=axes),
+    scratch=0.15,
 )
 
 
@@ -232,7 +240,13 @@ def _arg_extremum(name: str, impl: Callable[..., Any]) -> Primitive:
         return primitive.bind(args[0], axis=axis + (axis >= dim)), dim - (axis < dim)
 
     primitive = Primitive(
-        name, abstract=abstract, impl=impl, jvp=None, batch=batch, cost=_cost(1.0, abstract)
+        name,
+        abstract=abstract,
+        impl=impl,
+        jvp=None,
+        batch=batch,
+        cost=_cost(1.0, abstract),
+        scratch=1.0,
     )
     return primitive
 

@@ -96,7 +96,7 @@ def elementwise(
     flops: float = 1.0,
     keeps_weak: bool = False,
     view: bool = False,
-    scratch: Rule | None = None,
+    scratch: float = 0.0,
 ) -> Primitive:
     """A primitive that works element by element, with NumPy's broadcasting and promotion.
 

@@ -17,6 +17,7 @@ logistic_p: Primitive = unary(
     partial=lambda out, x: mul(out, logistic(neg(x))),
     scalar="logistic",
     flops=20,
+    scratch=3.0,
 )
 erf_p: Primitive = unary(
     "erf",
@@ -38,6 +39,7 @@ erf_inv_p: Primitive = unary(
     partial=lambda out, _x: mul(exp(mul(out, out)), 1 / _TWO_OVER_SQRT_PI),
     scalar="erf_inv",
     flops=40,
+    scratch=4.0,
 )
 lgamma_p: Primitive = unary(
     "lgamma",

@@ -15,10 +15,11 @@ from numpy.lib.stride_tricks import as_strided
 
 from fxad.backends.pool import LARGE
 from fxad.control.memory.heap import Buffer, Heap, Storage
-from fxad.core.aval import PYTHON_SCALARS, Shape, ShapedArray, float0
+from fxad.core.aval import PYTHON_SCALARS, Shape, ShapedArray
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, sub_jaxprs
 from fxad.core.reuse import fresh_variables, written_over
 from fxad.ops.base import reshape_p
+from fxad.ops.layout import strides_of_reshaped
 
 #: What becomes of a jaxpr before it runs: the compiler's passes.
 Prepare = Callable[[ClosedJaxpr], ClosedJaxpr]
@@ -147,8 +148,7 @@ class _Walk:
             pooled = _pooled(eqn) and nbytes_of(var.aval) >= LARGE
             storage = self._allocate(eqn, var.aval, pooled)
             outs.append(Value(storage, ghost_of(var.aval.shape, var.aval.dtype, order)))
-        if primitive.scratch is not None:
-            self.heap.touch(primitive.scratch(*ghosts, **eqn.params))
+        self.heap.touch(_scratch(eqn, ghosts))
         return outs
 
     def _allocate(self, eqn: Eqn, aval: ShapedArray, pooled: bool = False) -> Storage:
@@ -180,6 +180,15 @@ class _Walk:
         if found is None:
             found = self._prepared[closed] = self.prepare(closed)
         return found
+
+
+def _scratch(eqn: Eqn, ghosts: Sequence[Any]) -> int:
+    """What an operation takes while it runs, beside its results."""
+    scratch = eqn.primitive.scratch
+    if callable(scratch):
+        return int(scratch(*ghosts, **eqn.params))
+    largest = max((ghost.nbytes for ghost in ghosts), default=0)
+    return int(scratch * largest)
 
 
 def _calls(eqn: Eqn, inner: ClosedJaxpr) -> bool:
@@ -231,30 +240,3 @@ def _order(ghosts: Sequence[Any], eqn: Eqn) -> list[int] | None:
         if ghost.shape == shape and 0 not in ghost.strides:
             return sorted(range(len(shape)), key=lambda d: -abs(ghost.strides[d]))
     return None
-
-
-def strides_of_reshaped(x: Any, shape: Shape) -> list[int] | None:
-    """The strides with which an array is seen in another shape; None if it has to be copied."""
-    old = [(n, s) for n, s in zip(x.shape, x.strides, strict=True) if n != 1]
-    if not x.size:
-        return [x.itemsize] * len(shape)
-    strides: list[int] = []
-    i = j = 0
-    while j < len(shape):
-        # The fewest axes of each that hold equally many elements; the old ones must be one run.
-        first, (size, step) = j, old[i] if i < len(old) and shape[j] != 1 else (1, x.itemsize)
-        i, j, wanted = i + (size > 1), j + 1, shape[j]
-        while size != wanted:
-            if wanted < size:
-                wanted, j = wanted * shape[j], j + 1
-            else:
-                (n, inner), i = old[i], i + 1
-                if step != n * inner:
-                    return None
-                size, step = size * n, inner
-        part = []
-        for n in reversed(shape[first:j]):
-            part.append(step)
-            step *= n
-        strides += part[::-1]
-    return strides
