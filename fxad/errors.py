@@ -197,6 +197,14 @@ class ConvergenceError(FxadError, ArithmeticError):
     """
 
 
+class MemoryBudgetError(FxadError, ValueError):
+    """A memory budget that no way of recomputing meets.
+
+    ``fxad.checkpoint(f, memory_budget=1000)`` for arrays of a megabyte: give the budget that the
+    message names, or more. ``fxad.memory_plan`` shows where the memory goes.
+    """
+
+
 class DeviceError(FxadError, ValueError):
     """Operands live on devices that do not mix, or a device does not exist."""
 

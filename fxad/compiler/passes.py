@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import fxad.config as config
 from fxad.core.aval import PYTHON_SCALARS
+from fxad.core.inlining import Builder, inline_calls
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, check_jaxpr, dce_jaxpr
 from fxad.core.primitive import Primitive
 from fxad.core.trace import EVAL
@@ -26,63 +27,12 @@ from fxad.ops.identity import name_p
 Pass = Callable[[Jaxpr], Jaxpr]
 
 
-class _Builder:
-    """Equations under construction, and what stands for variables that are gone."""
-
-    def __init__(self) -> None:
-        self.eqns: list[Eqn] = []
-        self.replaced: dict[Var, Atom] = {}
-
-    def read(self, atom: Atom) -> Atom:
-        while isinstance(atom, Var) and atom in self.replaced:
-            atom = self.replaced[atom]
-        return atom
-
-    def finish(self, jaxpr: Jaxpr) -> Jaxpr:
-        outvars = [self.read(v) for v in jaxpr.outvars]
-        return Jaxpr(jaxpr.constvars, jaxpr.invars, self.eqns, outvars)
-
-
 def inline(jaxpr: Jaxpr) -> Jaxpr:
     """Puts the equations of called jaxprs in the place of the calls; ``checkpoint`` stays.
 
     Unless its ``prevent_cse`` is off: what it computes again is then found to be there already.
     """
-    builder = _Builder()
-    _inline_into(builder, jaxpr.eqns)
-    return builder.finish(jaxpr)
-
-
-def _inline_into(builder: _Builder, eqns: Sequence[Eqn]) -> None:
-    for eqn in eqns:
-        invars = [builder.read(v) for v in eqn.invars]
-        if eqn.primitive.inlines is None or eqn.params.get("prevent_cse"):
-            builder.eqns.append(eqn.replace(invars))
-            continue
-        scope = eqn.source.scope if eqn.source else ""
-        inner = _renamed(eqn.params[eqn.primitive.inlines], scope)
-        builder.replaced.update(zip(inner.invars, invars, strict=True))
-        _inline_into(builder, inner.eqns)
-        builder.replaced.update(zip(eqn.outvars, inner.outvars, strict=True))
-
-
-def _renamed(closed: ClosedJaxpr, scope: str) -> Jaxpr:
-    """A copy with variables of its own; called jaxprs have their constants as arguments."""
-    names: dict[Var, Var] = {}
-
-    def fresh(atom: Atom) -> Any:
-        return names.setdefault(atom, Var(atom.aval)) if isinstance(atom, Var) else atom
-
-    jaxpr = closed.jaxpr
-    eqns = [
-        eqn.replace(
-            [fresh(v) for v in eqn.invars],
-            outvars=[fresh(v) for v in eqn.outvars],
-            source=eqn.source and eqn.source.within(scope),
-        )
-        for eqn in jaxpr.eqns
-    ]
-    return Jaxpr((), [fresh(v) for v in jaxpr.invars], eqns, [fresh(v) for v in jaxpr.outvars])
+    return inline_calls(jaxpr, lambda eqn: not eqn.params.get("prevent_cse"))
 
 
 def dce(jaxpr: Jaxpr) -> Jaxpr:
@@ -99,7 +49,7 @@ def _key(atom: Atom) -> Any:
 
 def cse(jaxpr: Jaxpr) -> Jaxpr:
     """Computes what occurs twice once: same primitive, operands and parameters, no effects."""
-    builder = _Builder()
+    builder = Builder()
     seen: dict[Any, tuple[Var, ...]] = {}
     for old in jaxpr.eqns:
         eqn = old.replace([builder.read(v) for v in old.invars])
@@ -120,7 +70,7 @@ def cse(jaxpr: Jaxpr) -> Jaxpr:
 
 def fold(jaxpr: Jaxpr) -> Jaxpr:
     """Evaluates equations between numbers; arrays are not, so that the program stays small."""
-    builder = _Builder()
+    builder = Builder()
     for old in jaxpr.eqns:
         eqn = old.replace([builder.read(v) for v in old.invars])
         known = eqn.invars and all(isinstance(v, Literal) for v in eqn.invars)
@@ -188,7 +138,7 @@ SIMPLIFICATIONS: dict[Primitive, Callable[[Eqn], Atom | None]] = {
 
 def simplify(jaxpr: Jaxpr) -> Jaxpr:
     """Drops what changes nothing: ``x * 1``, casts to the own dtype, ``neg(neg(x))``, ..."""
-    builder = _Builder()
+    builder = Builder()
     made_by: dict[Atom, Eqn] = {}
     for old in jaxpr.eqns:
         eqn = old.replace([builder.read(v) for v in old.invars])

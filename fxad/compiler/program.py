@@ -30,7 +30,7 @@ class Instruction:
     ``frees`` are the slots that nothing reads later: their arrays go back to the allocator.
     """
 
-    __slots__ = ("call", "reads", "write", "writes", "frees", "eqn")
+    __slots__ = ("call", "program", "reads", "write", "writes", "frees", "eqn")
 
     def __init__(
         self,
@@ -41,9 +41,18 @@ class Instruction:
         eqn: Eqn,
     ) -> None:
         self.call, self.reads, self.frees, self.eqn = call, reads, frees, eqn
+        self.program = call if isinstance(call, Program) else None
         single = not eqn.primitive.multiple_results
         self.write = writes[0] if single else -1
         self.writes = writes
+
+    def enter(self, slots: list[Any]) -> list[Any]:
+        """Runs the program that is called; it frees the operands that nothing reads later."""
+        operands = [slots[r] for r in self.reads]
+        for f in self.frees:
+            slots[f] = None
+        assert self.program is not None
+        return self.program.run(operands)
 
     def __str__(self) -> str:
         operands = " ".join(f"%{r}" for r in self.reads)
@@ -105,14 +114,23 @@ class Program:
 
     def __call__(self, *args: Any) -> list[Any]:
         """Applies it."""
+        return self.run(list(args))
+
+    def run(self, operands: list[Any]) -> list[Any]:
+        """Applies it to operands that the list holds no longer once it runs."""
         slots = self.initial.copy()
-        slots[self.first_input : self.first_input + self.count] = args
+        slots[self.first_input : self.first_input + self.count] = operands
+        operands.clear()
         for i in self.truths:
             if type(slots[i]) is bool:
                 slots[i] = np.bool_(slots[i])
         try:
             for step in self.instructions:
-                out = step.call(*[slots[r] for r in step.reads])
+                if step.program is None:
+                    out = step.call(*[slots[r] for r in step.reads])
+                else:
+                    out = None  # the last result may be an operand, to be freed inside
+                    out = step.enter(slots)
                 if step.write >= 0:
                     slots[step.write] = out
                 else:
@@ -126,7 +144,7 @@ class Program:
             raise
         return [slots[r] for r in self.results]
 
-    register_replay(__call__, lambda here: here["step"].eqn.source if "step" in here else None)
+    register_replay(run, lambda here: here["step"].eqn.source if "step" in here else None)
 
     def __str__(self) -> str:
         first = self.first_input
@@ -138,6 +156,8 @@ class Program:
 def _callable(eqn: Eqn, xp: Any, reusable: set[Any]) -> Callable[..., Any]:
     primitive: Primitive = eqn.primitive
     on_host = xp is EvalTrace.namespace
+    if primitive.calls is not None and on_host:
+        return program_for(eqn.params[primitive.calls], xp)
     if eqn.invars and all(v.aval.weak_type or isinstance(v, Literal) for v in eqn.invars):
         if on_host or all(v.aval.weak_type for v in eqn.outvars):
             # Numbers alone: the ground's own rules keep Python's weak, or make NumPy's of them.

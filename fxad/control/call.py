@@ -162,6 +162,7 @@ def call_primitive(
         batch=batch,
         cost=_call_cost,
         multiple_results=True,
+        calls="jaxpr",
         inlines=inlines,
         collective=True,
     )

@@ -41,6 +41,7 @@ class Primitive:
       scratch: what ``impl`` takes on the CPU while it runs, beside its results: in arrays of the
         size of its largest operand, or ``scratch(*operands, **params) -> bytes``, where operands
         have shape, dtype and strides.
+      calls: the parameter whose jaxpr ``impl`` runs on its operands, and does nothing else.
       inlines: the parameter whose jaxpr may stand in the place of the call when it is compiled.
       collective: ``params["axis_name"]`` names a batched axis, seen even by unbatched operands.
       effect: what running it does beside its results: ``"debug"`` (it shows values), ``"io"`` (the
@@ -68,6 +69,7 @@ class Primitive:
         "fresh",
         "view",
         "scratch",
+        "calls",
         "inlines",
         "collective",
         "effect",
@@ -96,6 +98,7 @@ class Primitive:
         fresh: bool = False,
         view: bool = False,
         scratch: float | Rule = 0.0,
+        calls: str | None = None,
         inlines: str | None = None,
         collective: bool = False,
         effect: str = "",
@@ -108,7 +111,8 @@ class Primitive:
         self.multiple_results, self.keeps_weak = multiple_results, keeps_weak
         self.fresh = fresh or ufunc is not None
         self.view, self.scratch = view, scratch
-        self.inlines, self.collective, self.effect = inlines, collective, effect
+        self.calls, self.inlines = calls, inlines
+        self.collective, self.effect = collective, effect
         self.differentiable = jvp is not None
 
     def bind(self, /, *args: Any, **params: Any) -> Any:

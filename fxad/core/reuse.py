@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Collection, Set
 from typing import Any
 
 from fxad.core.jaxpr import Eqn, Jaxpr, Var
 
 
-def fresh_variables(jaxpr: Jaxpr) -> set[Any]:
+def fresh_variables(jaxpr: Jaxpr, given: Collection[Var] = ()) -> set[Any]:
     """The variables whose arrays nothing but their own slot refers to.
 
-    A fresh operation makes a new array; the operations that read it must not make views.
+    A fresh operation makes a new array, as ``given`` are; the operations that read it must not
+    make views.
     """
     fresh = {v for eqn in jaxpr.eqns if eqn.primitive.fresh for v in eqn.outvars if v.aval.shape}
+    fresh.update(given)
     for eqn in jaxpr.eqns:
         if not eqn.primitive.fresh:
             fresh.difference_update(v for v in eqn.invars if isinstance(v, Var))

@@ -52,7 +52,11 @@ def nbytes_of(aval: ShapedArray) -> int:
 
 
 def footprint(
-    closed: ClosedJaxpr, prepare: Prepare = lambda c: c, reuse: bool = True, owned: bool = False
+    closed: ClosedJaxpr,
+    prepare: Prepare = lambda c: c,
+    reuse: bool = True,
+    owned: bool = False,
+    given: Sequence[bool] | None = None,
 ) -> Footprint:
     """Predicts what a jaxpr takes.
 
@@ -61,11 +65,18 @@ def footprint(
       prepare: what becomes of it, and of those that it calls, before they run.
       reuse: whether results are written over operands; operations that run one by one do not.
       owned: whether outputs that are views or inputs are copied in the end, as for users.
+      given: which inputs are not the caller's, but counted, and freed after they have been read.
     """
     heap = Heap()
     walk = _Walk(heap, prepare)
     closed = prepare(closed)
-    outs = walk.run(closed.jaxpr, [_outside(v.aval) for v in closed.jaxpr.invars], reuse)
+    mine = [False] * len(closed.in_avals) if given is None else given
+    args = [
+        walk.given(v.aval) if own else _outside(v.aval)
+        for v, own in zip(closed.jaxpr.invars, mine, strict=True)
+    ]
+    own_vars = [v for v, own in zip(closed.jaxpr.invars, mine, strict=True) if own]
+    outs = walk.run(closed.jaxpr, args, reuse, own_vars)
     if owned:
         _copy_borrowed(heap, outs, closed.jaxpr)
     total = sum(nbytes_of(aval) for aval in closed.out_avals)
@@ -102,18 +113,41 @@ class _Walk:
         self.heap, self.prepare = heap, prepare
         self._prepared: dict[ClosedJaxpr, ClosedJaxpr] = {}
 
-    def run(self, jaxpr: Jaxpr, args: Sequence[Value], reuse: bool = True) -> list[Value]:
-        """The results, each held once for the caller."""
+    def given(self, aval: ShapedArray) -> Value:
+        """An operand that is handed over with its memory."""
+        storage = self.heap.allocate(Buffer(nbytes_of(aval), aval, "argument", None))
+        return Value(storage, ghost_of(aval.shape, aval.dtype))
+
+    def run(
+        self,
+        jaxpr: Jaxpr,
+        args: Sequence[Value],
+        reuse: bool = True,
+        own: Sequence[Var] = (),
+        handed: Sequence[Value] = (),
+    ) -> list[Value]:
+        """The results, each held once for the caller, who holds what is handed over no longer."""
         env: dict[Var, Value] = {}
         self._bind(env, zip(jaxpr.invars, args, strict=True))
         self._bind(env, ((v, _outside(v.aval)) for v in jaxpr.constvars))
-        fresh = fresh_variables(jaxpr) if reuse else set()
+        for value in handed:
+            self.heap.drop(value.storage)
+        fresh = fresh_variables(jaxpr, own) if reuse else set()
         for eqn, dead in zip(jaxpr.eqns, jaxpr.dead_after(), strict=True):
             operands = [self._read(env, v) for v in eqn.invars]
-            outs = self._apply(eqn, operands, fresh.intersection(dead))
-            self._bind(env, zip(eqn.outvars, outs, strict=True))
+            if eqn.primitive.calls is not None:
+                called = self._ready(eqn.params[eqn.primitive.calls]).jaxpr
+                handed = [env.pop(v) for v in dead if v in env]
+                outs = self.run(called, operands, handed=handed)
+                self._bind(env, zip(eqn.outvars, outs, strict=True))
+                for value in outs:  # the variables hold them now
+                    self.heap.drop(value.storage)
+            else:
+                outs = self._apply(eqn, operands, fresh.intersection(dead))
+                self._bind(env, zip(eqn.outvars, outs, strict=True))
             for var in dead:
-                self.heap.drop(env.pop(var).storage)
+                if var in env:
+                    self.heap.drop(env.pop(var).storage)
         results = [self._read(env, v) for v in jaxpr.outvars]
         for value in results:
             self.heap.hold(value.storage)
@@ -158,13 +192,7 @@ class _Walk:
     def _call(
         self, eqn: Eqn, operands: Sequence[Value], inner: Sequence[Jaxpr | ClosedJaxpr]
     ) -> list[Value]:
-        """A program that is called as it stands, or bodies that run one after another."""
-        only = inner[0]
-        if len(inner) == 1 and isinstance(only, ClosedJaxpr) and _calls(eqn, only):
-            outs = self.run(self._ready(only).jaxpr, operands)
-            for value in outs:  # the caller's variables hold them from here on
-                value.storage.references -= 1
-            return outs
+        """Bodies that run one after another, beside the results."""
         outs = [
             Value(self._allocate(eqn, v.aval), ghost_of(v.aval.shape, v.aval.dtype))
             for v in eqn.outvars
@@ -189,14 +217,6 @@ def _scratch(eqn: Eqn, ghosts: Sequence[Any]) -> int:
         return int(scratch(*ghosts, **eqn.params))
     largest = max((ghost.nbytes for ghost in ghosts), default=0)
     return int(scratch * largest)
-
-
-def _calls(eqn: Eqn, inner: ClosedJaxpr) -> bool:
-    """Whether an equation applies its jaxpr to its operands, once and as they are."""
-    ins, outs = [v.aval for v in eqn.invars], [v.aval for v in eqn.outvars]
-    return [a.strong() for a in ins] == [a.strong() for a in inner.in_avals] and [
-        a.strong() for a in outs
-    ] == [a.strong() for a in inner.out_avals]
 
 
 def _pooled(eqn: Eqn) -> bool:
