@@ -6,14 +6,17 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 import fxad.control.policies as policies
 import fxad.tree as tree
 from fxad.control.call import bind_call, call_primitive, spread
 from fxad.control.effects import refuse_io_twice
+from fxad.control.memory.budget import run_within
 from fxad.control.policies import ByPolicy, Policy
 from fxad.control.saving import linearize_saving
 from fxad.core.aval import aval_of
-from fxad.core.jaxpr import ClosedJaxpr, alike
+from fxad.core.jaxpr import ClosedJaxpr, Eqn, Var, alike, axis_names
 from fxad.core.source import error
 from fxad.core.staging import hoist, stage
 from fxad.core.tracebacks import public_as
@@ -58,6 +61,7 @@ def checkpoint(
     *,
     prevent_cse: Any = True,
     policy: Policy | None = None,
+    memory_budget: int | None = None,
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
 ) -> Callable[..., Any]:
@@ -77,6 +81,10 @@ def checkpoint(
       policy: one of ``checkpoint_policies``, or ``policy(primitive, *avals, **params)``, hashable:
         whether the results of such an operation may be kept. Only what the backward pass reads
         is. None: nothing is.
+      memory_budget: how many bytes a gradient of ``fun`` may allocate at most: what it keeps,
+        what it computes again, cotangents and results, its arguments aside. What is kept is then
+        chosen so that the least is computed again (``memory_plan`` tells what there is to
+        choose); the budget is that of all examples together under ``vmap``. Not with a policy.
       static_argnums: positions of arguments that are not arrays, or whose values ``fun`` needs.
       static_argnames: names of such arguments, passed by name.
 
@@ -85,11 +93,13 @@ def checkpoint(
 
     Raises:
       ArgumentTypeError: the policy, ``prevent_cse`` or ``static_argnums`` is of another kind.
-      ArgumentValueError: a call has no argument at a static position.
+      ArgumentValueError: a call has no argument at a static position; a budget beside a policy.
+      MemoryBudgetError: the budget cannot be met; the message names the smallest that can.
       TracerBoolConversionError: ``fun`` branches on a value that is not static.
 
     Source: Griewank and Walther, Revolve, ACM Transactions on Mathematical Software 26, 2000;
-    Chen, Xu, Zhang and Guestrin, Training Deep Nets with Sublinear Memory Cost, 2016.
+    Chen, Xu, Zhang and Guestrin, Training Deep Nets with Sublinear Memory Cost, 2016; for budgets
+    Beaumont et al., Optimal checkpointing for heterogeneous chains, 2019.
 
     Example:
       >>> import numpy as np, fxad
@@ -101,13 +111,23 @@ def checkpoint(
       ...     return np.tanh(x @ w)
       >>> fxad.grad(lambda w: layer(w, np.ones(2)).sum())(np.zeros((2, 1))).tolist()
       [[1.0], [1.0]]
+      >>> def deep(x):
+      ...     for _ in range(16):
+      ...         x = np.sin(x)
+      ...     return x.sum()
+      >>> x = np.ones(1000)
+      >>> frugal = fxad.checkpoint(deep, memory_budget=6 * x.nbytes)  # of 18
+      >>> bool(np.array_equal(fxad.grad(frugal)(x), fxad.grad(deep)(x)))
+      True
     """
     options: dict[str, Any] = {"policy": policy, "prevent_cse": prevent_cse}
     if fun is None:
         options |= {"static_argnums": static_argnums, "static_argnames": static_argnames}
+        options |= {"memory_budget": memory_budget}
         return functools.partial(checkpoint, **options)
     check_callable("checkpoint", fun)
     options = {"policy": _check_policy(policy), "prevent_cse": _check_prevent_cse(prevent_cse)}
+    budget = _check_budget(memory_budget, policy)
     numbers = _check_static(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     programs: dict[Any, ClosedJaxpr] = {}
@@ -134,8 +154,11 @@ def checkpoint(
         known = programs.setdefault(tuple(closed.in_avals), closed)
         if not alike(known.jaxpr, closed.jaxpr):
             known = programs[tuple(closed.in_avals)] = closed
-        name = getattr(fun, "__name__", "checkpoint")
-        outs = bind_call(checkpoint_p, known, [*consts, *leaves], name, **options)
+        if budget is not None:
+            outs = run_within(known, consts, leaves, budget, _repeat)
+        else:
+            name = getattr(fun, "__name__", "checkpoint")
+            outs = bind_call(checkpoint_p, known, [*consts, *leaves], name, **options)
         return tree.unflatten(out_structures[-1], own(outs, [*leaves, *consts]))
 
     return checkpointed
@@ -156,6 +179,32 @@ def _check_policy(policy: Any) -> Policy | None:
         problem = f"got {name}, which makes policies, wanted a policy"
         raise error(ArgumentTypeError, "checkpoint", problem, f"Call it: policy={name}(...).")
     return policy  # type: ignore[no-any-return]
+
+
+def _repeat(inner: ClosedJaxpr, operands: Sequence[Var], results: Sequence[Var]) -> Eqn:
+    """The equation that runs a part of a function again, for ``memory_budget``."""
+    params = {"jaxpr": inner, "name": "again", "axis_name": axis_names(inner), "linear": False}
+    options = {"policy": None, "prevent_cse": True}
+    return Eqn(checkpoint_p, operands, results, params | options, inner.eqns[0].source)
+
+
+def _check_budget(budget: Any, policy: Any) -> int | None:
+    if budget is None:
+        return None
+    if not isinstance(budget, int | np.integer | float) or isinstance(budget, bool) or budget < 0:
+        raise error(
+            ArgumentTypeError,
+            "checkpoint",
+            f"got memory_budget={budget!r}, wanted a number of bytes",
+            "For example memory_budget=2 * 2**30 for two gibibytes.",
+        )
+    if policy is not None:
+        raise error(
+            ArgumentValueError,
+            "checkpoint",
+            "got a policy and a memory_budget, wanted one of them: either one says what is kept",
+        )
+    return int(budget)
 
 
 def _check_prevent_cse(prevent_cse: Any) -> bool:

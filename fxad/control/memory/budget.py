@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from fxad.control.call import per_jaxpr
+from fxad.control.custom import has_tangent
 from fxad.control.memory.chain import SLOTS, Plan, Solution
 from fxad.control.memory.derivative import gradient_jaxpr, work_of
 from fxad.control.memory.heap import readable
@@ -15,7 +18,10 @@ from fxad.control.memory.stages import MOST, Repeat, Stages
 from fxad.core.inlining import inline_calls
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, dce_jaxpr
 from fxad.core.source import error
+from fxad.core.staging import JaxprTrace
+from fxad.core.trace import Tracer, current_trace
 from fxad.errors import MemoryBudgetError
+from fxad.transforms.vmap import BatchTrace
 
 
 class Choice(NamedTuple):
@@ -42,6 +48,7 @@ class Planner:
       nonzero: which inputs are differentiated.
       repeat: makes the equation of a region that runs again.
       reuse: whether the gradient runs as a program, and not one operation after another.
+      copies: how many of it run at once, as under ``vmap``.
       most: the number of stages beyond which equations are planned in groups.
     """
 
@@ -51,10 +58,11 @@ class Planner:
         nonzero: Sequence[bool],
         repeat: Repeat,
         reuse: bool = True,
+        copies: int = 1,
         most: int = MOST,
     ) -> None:
         inlined = inline_calls(closed.jaxpr, _is_plain_call)
-        self.nonzero, self.reuse = tuple(nonzero), reuse
+        self.nonzero, self.reuse, self.copies = tuple(nonzero), reuse, copies
         self.stages = Stages(ClosedJaxpr(dce_jaxpr(inlined)), nonzero, repeat, most)
         self._tried: dict[Plan, Choice] = {}
 
@@ -63,7 +71,7 @@ class Planner:
         if plan not in self._tried:
             program = self.stages.rewritten(plan)
             gradient = gradient_jaxpr(program, self.nonzero)
-            peak = footprint(gradient, reuse=self.reuse, owned=True).peak
+            peak = footprint(gradient, reuse=self.reuse, owned=True).peak * self.copies
             self._tried[plan] = Choice(program, plan, peak, work_of(gradient.eqns))
         return self._tried[plan]
 
@@ -92,7 +100,7 @@ class Planner:
 
     def _plans(self, capacity: int) -> list[Plan]:
         """The best plans for the amounts of memory up to a capacity, the most frugal first."""
-        solution = Solution(self.stages.chain, capacity, SLOTS)
+        solution = Solution(self.stages.chain, capacity // self.copies, SLOTS)
         work = solution.work()
         better = np.flatnonzero(np.isfinite(work) & (work < np.append(np.inf, work[:-1])))
         return [solution.plan(int(slots)) for slots in better]
@@ -114,24 +122,48 @@ def _is_plain_call(eqn: Eqn) -> bool:
     return eqn.primitive.stage is None and "prevent_cse" not in eqn.params
 
 
-def within_budget(planner: Planner, budget: int) -> ClosedJaxpr:
-    """The program that does the least work within a budget.
+@per_jaxpr
+def within_budget(
+    closed: ClosedJaxpr,
+    budget: int,
+    nonzero: tuple[bool, ...],
+    reuse: bool,
+    copies: int,
+    repeat: Repeat,
+) -> ClosedJaxpr:
+    """The program that does the least work within a budget; as for ``Planner``.
 
     Raises:
       MemoryBudgetError: there is none; the message names the smallest budget for which there is.
     """
-    choice = planner.under(budget)
-    if choice is None:
-        least = planner.least()
-        if least.peak <= budget:
-            return least.program
-        raise error(
-            MemoryBudgetError,
-            "checkpoint",
-            f"got memory_budget={budget} ({readable(budget)}) for a gradient that takes "
-            f"{readable(planner.tried(()).peak)} without recomputation and at least {least.peak} "
-            f"({readable(least.peak)}) with it",
-            f"Give memory_budget={least.peak} or more, or smaller batches: "
-            "fxad.memory_plan shows what is large.",
-        )
-    return choice.program
+    planner = Planner(closed, nonzero, repeat, reuse, copies)
+    choice = planner.under(budget) or planner.least()
+    if choice.peak <= budget:
+        return choice.program
+    plain = planner.tried(()).peak
+    raise error(
+        MemoryBudgetError,
+        "checkpoint",
+        f"got memory_budget={budget} ({readable(budget)}) for a gradient that takes "
+        f"{readable(plain)} with everything kept and at least {choice.peak} "
+        f"({readable(choice.peak)}) with the most computed again",
+        f"Give memory_budget={choice.peak} or more, or smaller arguments; fxad.memory_plan shows "
+        "what is large.",
+    )
+
+
+def run_within(
+    closed: ClosedJaxpr, consts: Sequence[Any], leaves: Sequence[Any], budget: int, repeat: Repeat
+) -> list[Any]:
+    """Applies a jaxpr to constants and arguments so that its gradient keeps to a budget."""
+    operands = [*consts, *leaves]
+    known = [has_tangent(x) for x in operands]
+    if not any(known):  # a derivative may be taken outside of what is traced now
+        known = [isinstance(x, Tracer) for x in consts] + [True] * len(leaves)
+    floats = [a.dtype.kind in "fc" for a in closed.in_avals]
+    nonzero = tuple(k and f for k, f in zip(known, floats, strict=True))
+    traces = list(current_trace().ancestors())
+    staged = any(isinstance(t, JaxprTrace) for t in traces)
+    copies = prod(int(t.size) for t in traces if isinstance(t, BatchTrace))
+    program: ClosedJaxpr = within_budget(closed, budget, nonzero, staged, copies, repeat)
+    return program(*operands)

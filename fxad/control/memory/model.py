@@ -63,7 +63,8 @@ def footprint(
     Args:
       closed: the jaxpr.
       prepare: what becomes of it, and of those that it calls, before they run.
-      reuse: whether results are written over operands; operations that run one by one do not.
+      reuse: whether results are written over operands, and operands handed to called programs;
+        operations that run one by one do neither.
       owned: whether outputs that are views or inputs are copied in the end, as for users.
       given: which inputs are not the caller's, but counted, and freed after they have been read.
     """
@@ -137,7 +138,7 @@ class _Walk:
             operands = [self._read(env, v) for v in eqn.invars]
             if eqn.primitive.calls is not None:
                 called = self._ready(eqn.params[eqn.primitive.calls]).jaxpr
-                handed = [env.pop(v) for v in dead if v in env]
+                handed = [env.pop(v) for v in dead if v in env] if reuse else []
                 outs = self.run(called, operands, handed=handed)
                 self._bind(env, zip(eqn.outvars, outs, strict=True))
                 for value in outs:  # the variables hold them now
