@@ -82,6 +82,7 @@ class Combined(Node):
                 else:
                     part = _multiply_into(ct, factor) if made else None
                     part = mul(ct, factor) if part is None else part
+                factor = None  # its memory is free before that of a sum is taken
             aval = node.aval
             if part.shape != aval.shape or part.dtype != aval.dtype:
                 part = unbroadcast(part, aval)

@@ -115,16 +115,20 @@ class Chain:
         own = stage.keeps + stage.keeps_output
         if known == _ALL:
             return own, 0
-        there = self.stages[start - 1].keeps_output if known == _OUTPUT else 0
+        there = self.known_output(start) if known == _OUTPUT else 0
         read = max(int(self.reads[start, start + 1]) - there, 0)
         return own + max(stage.keeps_input - there, 0), read
 
+
+    def known_output(self, start: int) -> int:
+        """Bytes of what a stage reads that a plain one before it keeps."""
+        return self.stages[start - 1].keeps_output if start else 0
 
     def kept(self, start: int, stop: Any, known: int) -> Any:
         """Bytes that a region keeps beside what is kept: its inputs."""
         if known == _ALL:
             return np.zeros_like(self.reads[start, stop])
-        there = self.stages[start - 1].keeps_output if known == _OUTPUT else 0
+        there = self.known_output(start) if known == _OUTPUT else 0
         return np.maximum(self.reads[start, stop] - there, 0)
 
 
@@ -159,10 +163,13 @@ class Solution:
                 self._again[known][s, s] = 0.0
         for length in range(1, self.count + 1):
             for s in range(self.count + 1 - length):
+                t = s + length
                 for known in range(3):
-                    self._again[known][s, s + length], self._choice[known][s, s + length] = (
-                        self._best(s, s + length, known, self._again, True)
-                    )
+                    if known == _OUTPUT and not chain.known_output(s):
+                        best = self._again[_NONE][s, t], self._choice[_NONE][s, t]
+                    else:
+                        best = self._best(s, t, known, self._again, True)
+                    self._again[known][s, t], self._choice[known][s, t] = best
         self._first = [np.full((self.count + 1, self.slots + 1), np.inf) for _ in range(3)]
         self._first_choice = [np.zeros_like(f, np.int32) for f in self._first]
         for known in range(3):
@@ -208,9 +215,9 @@ class Solution:
         base = chain.after[t]
         ends = np.arange(s + 1, t + 1)
         kept = chain.kept(s, ends, known)
-        needs = self._up(base + kept + chain.running[s, ends])
-        work = self._shifted(rest[_NONE][ends, column], self._up(kept), needs)
-        work += self._shifted(self._again[_ALL][s, ends], self._up(kept), needs)
+        needs = base + kept + chain.running[s, ends]
+        both = rest[_NONE][ends, column] + self._again[_ALL][s, ends]
+        work = self._shifted(both, kept, needs)
         if again:
             work += np.where(ends == t, 0.0, chain.forward[ends] - chain.forward[s])[:, None]
         plain = self._plain(s, t, known, rest, again)
@@ -227,7 +234,7 @@ class Solution:
         need = max(chain.after[t] + read + running, added + chain.pulling[s])
         known_next = _OUTPUT if stage.keeps_output else _NONE
         below = rest[known_next][s + 1, column]
-        work = self._shifted(below[None], self._up([added]), self._up([need]))[0]
+        work = self._shifted(below[None], np.array([added]), np.array([need]))[0]
         return work + (stage.last_work if last else stage.work) * again
 
     def _up(self, nbytes: Any) -> Any:
@@ -236,6 +243,7 @@ class Solution:
     def _shifted(self, work: Any, taken: Any, needed: Any) -> Any:
         """The work with so much less memory each; infinite where less than the needed is there."""
         slots = np.arange(self.slots + 1)
-        source = slots - taken[:, None]
-        shifted = np.take_along_axis(work, np.maximum(source, 0), 1)
-        return np.where((source < 0) | (slots < needed[:, None]), np.inf, shifted)
+        source = slots - self._up(taken)[:, None]
+        shifted = work[np.arange(len(work))[:, None], np.maximum(source, 0)]
+        shifted[(source < 0) | (slots < self._up(needed)[:, None])] = np.inf
+        return shifted

@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fxad.control.call import per_jaxpr
 from fxad.core.jaxpr import ClosedJaxpr, Eqn
 from fxad.core.staging import stage
-from fxad.transforms.staged import linearize_jaxpr, transpose_jaxpr
+from fxad.transforms.nodes import backward
+from fxad.transforms.tape import linearize_flat
 
 
-@per_jaxpr
-def gradient_jaxpr(closed: ClosedJaxpr, nonzero: tuple[bool, ...]) -> ClosedJaxpr:
-    """The jaxpr ``primals, cotangents -> outputs, nonzero cotangents``: forward, then backward.
+def gradient_jaxpr(closed: ClosedJaxpr, nonzero: Sequence[bool]) -> ClosedJaxpr:
+    """The jaxpr ``primals, cotangents -> outputs, nonzero gradients``: forward, then backward.
 
     ``nonzero`` tells which inputs are differentiated; there is a cotangent for each output that
-    depends on them.
+    can have one.
     """
-    forward, linear, out_nonzero = linearize_jaxpr(closed, nonzero)
-    inputs, outputs = len(closed.in_avals), len(closed.out_avals)
-    residuals = len(linear.in_avals) - sum(nonzero)
-    marks = [False] * residuals + [True] * sum(nonzero)
-    back, _ = transpose_jaxpr(linear, marks, [True] * sum(out_nonzero))
+    inputs = len(closed.in_avals)
+    active = [a.dtype.kind in "fc" for a in closed.out_avals]
 
     def both(*args: Any) -> list[Any]:
-        outs = forward(*args[:inputs])
-        return [*outs[:outputs], *back(*outs[outputs:], *args[inputs:])]
+        avals = [a if n else None for a, n in zip(closed.in_avals, nonzero, strict=True)]
+        outs, out_nodes, in_nodes = linearize_flat(closed, args[:inputs], avals, "grad")
+        given = iter(args[inputs:])
+        cotangents = [next(given) if a else None for a in active]
+        pulled = backward(out_nodes, cotangents, in_nodes, consume=True)
+        return [*outs, *(ct for ct in pulled if ct is not None)]
 
-    cotangents = [a.strong() for a, n in zip(closed.out_avals, out_nonzero, strict=True) if n]
+    cotangents = [y.strong() for y, a in zip(closed.out_avals, active, strict=True) if a]
     return stage(both, [*closed.in_avals, *cotangents], "grad")
 
 

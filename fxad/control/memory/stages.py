@@ -14,7 +14,7 @@ from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, dce_jaxpr, print
 from fxad.transforms.staged import linearize_jaxpr, transpose_jaxpr
 
 #: A program of more stages is planned in groups of them.
-MOST = 64
+MOST = 48
 
 #: Makes the equation that runs a jaxpr, from its operands to its results, a second time.
 Repeat = Callable[[ClosedJaxpr, Sequence[Var], Sequence[Var]], Eqn]

@@ -1,0 +1,159 @@
+"""The plan of the recursion is the best there is: all plans of short chains are tried."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from fxad.control.memory.chain import Chain, Interval, Region, Solution, Stage
+
+
+@functools.cache
+def plans(start, stop, whole=True):
+    """Every way to part the stages into those that are kept and regions that run again."""
+    if start == stop:
+        return [()]
+    found = list(plans(start + 1, stop))
+    for end in range(start + 1, stop + whole):
+        inner = plans(start, end, whole=False)
+        found += [(Region(start, end, p), *rest) for rest in plans(end, stop) for p in inner]
+    return found
+
+
+class Run:
+    """A plan carried out on a chain, stage by stage: the peak of what is there, and the work.
+
+    What is there are named values, so nothing is counted twice. ``sizes[k]`` is that of what
+    stage ``k`` hands on.
+    """
+
+    def __init__(self, stages, sizes, gradients, plan):
+        self.stages, self.sizes, self.gradients = stages, sizes, gradients
+        self.peak, self.work = 0, 0.0
+        self.level(0, len(stages), plan, {}, False)
+
+    def note(self, there, more):
+        self.peak = max(self.peak, sum(there.values()) + more)
+
+    def after(self, k):
+        """Cotangents and gradients once the stages from k on have been pulled back."""
+        cotangent = self.sizes[k - 1] if 0 < k < len(self.stages) else 0
+        return cotangent + self.gradients[k]
+
+    def handed(self, k):
+        return {("value", k - 1): self.sizes[k - 1]} if k else {}
+
+    def level(self, start, stop, plan, there, again):
+        kept, done, k = dict(there), [], start
+        regions = {region.start: region for region in plan}
+        while k < stop:
+            if k in regions:
+                region = regions[k]
+                for j in range(k, region.stop):
+                    running = kept | self.handed(k) | self.handed(j)
+                    self.note(running, self.stages[j].running + self.after(stop))
+                    self.work += self.stages[j].work * (again and region.stop != stop)
+                kept |= self.handed(k)
+                done.append((k, region, dict(kept)))
+                k = region.stop
+                continue
+            stage, last = self.stages[k], again and k == stop - 1
+            running = stage.last_running if last else stage.running
+            self.note(kept | self.handed(k), running + self.after(stop))
+            self.work += (stage.last_work if last else stage.work) * again
+            kept |= self.handed(k) if stage.keeps_input else {}
+            kept |= {("own", k): stage.keeps}
+            kept |= {("value", k): self.sizes[k]} if stage.keeps_output else {}
+            done.append((k, None, dict(kept)))
+            k += 1
+        for k, region, before in reversed(done):
+            if region is not None:
+                self.level(k, region.stop, region.parts, before, True)
+            else:
+                own = self.sizes[k] if k < len(self.stages) - 1 else 0
+                self.note(before, self.after(k + 1) - own + self.stages[k].backward)
+
+
+def random_chain(seed, count):
+    rng = np.random.default_rng(seed)
+    sizes = [int(n) for n in rng.integers(1, 6, count)]
+    stages = []
+    for k in range(count):
+        ahead = sizes[k] if k < count - 1 else 0
+        work, keeps = float(rng.integers(1, 9)), int(rng.integers(0, 4))
+        stages.append(
+            Stage(
+                work=work,
+                running=ahead + int(rng.integers(0, 3)),
+                backward=ahead + int(rng.integers(0, 3)),
+                keeps_input=sizes[k - 1] * int(rng.integers(0, 2)) if k else 0,
+                keeps=keeps,
+                keeps_output=ahead * int(rng.integers(0, 2)),
+                last_work=work * int(rng.integers(0, 2)),
+                last_running=keeps,
+            )
+        )
+    values = [Interval(sizes[k], k, k + 1, k + 1) for k in range(count - 1)]
+    gradients = [int(n) for n in np.cumsum(rng.integers(0, 3, count + 1))[::-1]]
+    gradients[-1] = 0
+    return stages, sizes, gradients, Chain(stages, values, gradients)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_recursion_finds_the_best_of_all_plans(seed):
+    stages, sizes, gradients, chain = random_chain(seed, count=4 + seed % 2)
+    tried = [(Run(stages, sizes, gradients, plan), plan) for plan in plans(0, len(stages))]
+    assert len(tried) > 300
+    most = max(run.peak for run, _ in tried)
+    solution = Solution(chain, most)
+    assert solution.unit == 1
+    for budget in range(most + 1):
+        best = min((run.work for run, _ in tried if run.peak <= budget), default=np.inf)
+        assert solution.work()[budget] == best, budget
+        if np.isfinite(best):
+            found = Run(stages, sizes, gradients, solution.plan(budget))
+            assert found.peak <= budget
+            assert found.work == best
+
+
+@functools.cache
+def revolve(count, checkpoints):
+    """The least number of forward steps for equal stages (Griewank and Walther 2000)."""
+    if count == 1:
+        return 0
+    if checkpoints == 1:
+        return count * (count - 1) // 2
+    return min(
+        m + revolve(count - m, checkpoints - 1) + revolve(m, checkpoints) for m in range(1, count)
+    )
+
+
+def test_equal_stages_run_as_often_as_in_revolve():
+    """Beside the checkpoints two arrays are there: what a step makes, and the cotangent."""
+    count = 12
+    stages = [Stage(1.0, 1, 2, 1, 0, 0, 0.0, 0) for _ in range(count)]
+    values = [Interval(1, k, k + 1, k + 1) for k in range(count - 1)]
+    work = Solution(Chain(stages, values, [0] * (count + 1)), count + 2).work()
+    assert np.all(np.isinf(work[:3]))
+    again = [revolve(count, slots) - (count - 1) for slots in range(1, count)]
+    assert work[3 : count + 2].tolist() == again
+
+
+def test_more_memory_never_costs_more_work():
+    for seed in range(4):
+        work = Solution(random_chain(seed, 9)[-1], 60).work()
+        finite = work[np.isfinite(work)]
+        assert len(finite) > 10
+        assert np.all(np.diff(finite) <= 0)
+
+
+def test_rounding_is_on_the_safe_side():
+    stages, sizes, gradients, chain = random_chain(7, 5)
+    most = Run(stages, sizes, gradients, ()).peak
+    coarse = Solution(chain, most, slots=8)
+    assert coarse.unit > 1
+    for slots, work in enumerate(coarse.work()):
+        if np.isfinite(work):
+            run = Run(stages, sizes, gradients, coarse.plan(slots))
+            assert run.peak <= slots * coarse.unit
+            assert run.work == work
