@@ -29,6 +29,7 @@ from fxad.backends import (
 )
 from fxad.compiler.abstract import ShapeDtypeStruct, eval_shape, make_jaxpr
 from fxad.compiler.jit import clear_caches, jit
+from fxad.compiler.memory_plan import memory_plan
 from fxad.control import policies as checkpoint_policies
 from fxad.control.callback import effects_barrier, io_callback, pure_callback
 from fxad.control.checkpoint import checkpoint, remat
@@ -111,6 +112,7 @@ __all__ = [
     "local_devices",
     "log_compiles",
     "make_jaxpr",
+    "memory_plan",
     "named_scope",
     "numpy",
     "pure_callback",

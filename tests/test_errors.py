@@ -217,6 +217,20 @@ CASES = [
             "make_jaxpr": lambda: fxad.make_jaxpr(lambda x: "yes")(1.0),
         }.items()
     ),
+    # Memory
+    Case("memory budget that cannot be met",
+         lambda: fxad.grad(fxad.checkpoint(lambda x: fnp.sum(fnp.sin(x)), memory_budget=7))(X),
+         errors.MemoryBudgetError, "checkpoint", "got memory_budget=7 (7 B)", "at least",
+         "or more", ValueError),
+    Case("memory budget of another kind",
+         lambda: fxad.checkpoint(fnp.sin, memory_budget="1GB"),
+         errors.ArgumentTypeError, "checkpoint", "got memory_budget='1GB'",
+         "wanted a number of bytes", "2 * 2**30"),
+    Case("memory budget beside a policy",
+         lambda: fxad.checkpoint(fnp.sin, memory_budget=1,
+                                 policy=fxad.checkpoint_policies.dots_saveable),
+         errors.ArgumentValueError, "checkpoint", "a policy and a memory_budget",
+         "wanted one of them"),
     # Devices
     Case("unknown device", lambda: fxad.device_put(X, "cpu:99"), errors.DeviceError, "device",
          "cpu:99", "", "", ValueError),

@@ -54,7 +54,7 @@ def make_jaxpr(
     def jaxpr_of(*args: Any, **kwargs: Any) -> Any:
         dynamic, rest, fixed, fixed_names = statics.split(args, kwargs)
         leaves, structure = tree.flatten((dynamic, rest))
-        avals = [_aval_of_like("make_jaxpr", x) for x in leaves]
+        avals = [aval_of_like("make_jaxpr", x) for x in leaves]
         trace = current_trace()
         for axis_name, size in axis_env or ():
             trace = BatchTrace(trace, size, axis_name)
@@ -146,7 +146,8 @@ class ShapeDtypeStruct:
         return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype})"
 
 
-def _aval_of_like(operation: str, x: Any) -> ShapedArray:
+def aval_of_like(operation: str, x: Any) -> ShapedArray:
+    """The aval of an array, a number, or anything that has a shape and a dtype."""
     if isinstance(x, ShapeDtypeStruct | ShapedArray):
         return ShapedArray(x.shape, x.dtype)
     try:
@@ -183,7 +184,7 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """
     check_callable("eval_shape", fun)
     leaves, structure = tree.flatten((args, kwargs))
-    avals = [_aval_of_like("eval_shape", x) for x in leaves]
+    avals = [aval_of_like("eval_shape", x) for x in leaves]
     traced = trace_function(fun, structure, avals, {}, {}, "eval_shape")
     shapes = [ShapeDtypeStruct(a.shape, a.dtype) for a in traced.closed.out_avals]
     return tree.unflatten(traced.out_structure, shapes)

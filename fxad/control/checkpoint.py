@@ -155,7 +155,7 @@ def checkpoint(
         if not alike(known.jaxpr, closed.jaxpr):
             known = programs[tuple(closed.in_avals)] = closed
         if budget is not None:
-            outs = run_within(known, consts, leaves, budget, _repeat)
+            outs = run_within(known, consts, leaves, budget, repeated)
         else:
             name = getattr(fun, "__name__", "checkpoint")
             outs = bind_call(checkpoint_p, known, [*consts, *leaves], name, **options)
@@ -181,7 +181,7 @@ def _check_policy(policy: Any) -> Policy | None:
     return policy  # type: ignore[no-any-return]
 
 
-def _repeat(inner: ClosedJaxpr, operands: Sequence[Var], results: Sequence[Var]) -> Eqn:
+def repeated(inner: ClosedJaxpr, operands: Sequence[Var], results: Sequence[Var]) -> Eqn:
     """The equation that runs a part of a function again, for ``memory_budget``."""
     params = {"jaxpr": inner, "name": "again", "axis_name": axis_names(inner), "linear": False}
     options = {"policy": None, "prevent_cse": True}

@@ -94,6 +94,7 @@ DOORS = {
     "jvp": lambda f: fxad.jvp(f, (X,), (X,)),
     "linear_transpose": lambda f: fxad.linear_transpose(f, X)(X),
     "linearize": lambda f: fxad.linearize(f, X),
+    "memory_plan": lambda f: fxad.memory_plan(f, X),
     "make_jaxpr": lambda f: fxad.make_jaxpr(f)(X),
     "minimize": lambda f: implicit.minimize(f, X),
     "print_saved_residuals": lambda f: fxad.ad_checkpoint.print_saved_residuals(f, X),

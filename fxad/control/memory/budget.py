@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fxad.control.call import per_jaxpr
+from fxad.control.call import jaxpr_cost, per_jaxpr
 from fxad.control.custom import has_tangent
+from fxad.control.effects import refuse_io_twice
 from fxad.control.memory.chain import SLOTS, Plan, Solution
 from fxad.control.memory.derivative import gradient_jaxpr, work_of
 from fxad.control.memory.heap import readable
-from fxad.control.memory.model import footprint
-from fxad.control.memory.stages import MOST, Repeat, Stages
+from fxad.control.memory.model import Prepare, footprint, unprepared
+from fxad.control.memory.stages import Repeat, Stages
 from fxad.core.inlining import inline_calls
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, dce_jaxpr
 from fxad.core.source import error
@@ -32,12 +33,14 @@ class Choice(NamedTuple):
       plan: which stages of it run again.
       peak: the bytes that its gradient allocates at most, as predicted.
       work: of the function and its gradient, in operations and bytes moved.
+      flops: the operations alone.
     """
 
     program: ClosedJaxpr
     plan: Plan
     peak: int
     work: float
+    flops: float
 
 
 class Planner:
@@ -49,7 +52,7 @@ class Planner:
       repeat: makes the equation of a region that runs again.
       reuse: whether the gradient runs as a program, and not one operation after another.
       copies: how many of it run at once, as under ``vmap``.
-      most: the number of stages beyond which equations are planned in groups.
+      prepare: what becomes of a program before it runs: the compiler's passes.
     """
 
     def __init__(
@@ -59,21 +62,26 @@ class Planner:
         repeat: Repeat,
         reuse: bool = True,
         copies: int = 1,
-        most: int = MOST,
+        prepare: Prepare = unprepared,
     ) -> None:
         inlined = inline_calls(closed.jaxpr, _is_plain_call)
         self.nonzero, self.reuse, self.copies = tuple(nonzero), reuse, copies
-        self.stages = Stages(ClosedJaxpr(dce_jaxpr(inlined)), nonzero, repeat, most)
+        self.prepare = prepare
+        self.stages = Stages(ClosedJaxpr(dce_jaxpr(inlined)), nonzero, repeat)
         self._tried: dict[Plan, Choice] = {}
 
     def tried(self, plan: Plan) -> Choice:
         """What a plan comes to: its gradient is derived, and its memory followed."""
         if plan not in self._tried:
-            program = self.stages.rewritten(plan)
-            gradient = gradient_jaxpr(program, self.nonzero)
-            peak = footprint(gradient, reuse=self.reuse, owned=True).peak * self.copies
-            self._tried[plan] = Choice(program, plan, peak, work_of(gradient.eqns))
+            self._tried[plan] = self.predicted(self.stages.rewritten(plan), plan)
         return self._tried[plan]
+
+    def predicted(self, program: ClosedJaxpr, plan: Plan = ()) -> Choice:
+        """What a program for the function comes to."""
+        gradient = gradient_jaxpr(program, self.nonzero)
+        peak = footprint(gradient, self.prepare, self.reuse, owned=True).peak * self.copies
+        flops, _ = jaxpr_cost(gradient)
+        return Choice(program, plan, peak, work_of(gradient.eqns), flops)
 
     def under(self, budget: int) -> Choice | None:
         """The least work whose peak is within a budget; None where there is none.
@@ -156,6 +164,7 @@ def run_within(
     closed: ClosedJaxpr, consts: Sequence[Any], leaves: Sequence[Any], budget: int, repeat: Repeat
 ) -> list[Any]:
     """Applies a jaxpr to constants and arguments so that its gradient keeps to a budget."""
+    refuse_io_twice("checkpoint", closed)
     operands = [*consts, *leaves]
     known = [has_tangent(x) for x in operands]
     if not any(known):  # a derivative may be taken outside of what is traced now

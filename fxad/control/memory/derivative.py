@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fxad.core.jaxpr import ClosedJaxpr, Eqn
+from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var
 from fxad.core.staging import stage
 from fxad.transforms.nodes import backward
+from fxad.transforms.staged import linearize_jaxpr
 from fxad.transforms.tape import linearize_flat
 
 
@@ -32,16 +33,33 @@ def gradient_jaxpr(closed: ClosedJaxpr, nonzero: Sequence[bool]) -> ClosedJaxpr:
     return stage(both, [*closed.in_avals, *cotangents], "grad")
 
 
-def cost_of(eqns: Sequence[Eqn]) -> tuple[float, float]:
-    """Floating-point operations, and bytes read and written."""
-    costs = [e.primitive.cost([v.aval for v in e.invars], e.params) for e in eqns]
-    return sum(flops for flops, _ in costs), sum(moved for _, moved in costs)
+def kept_bytes(closed: ClosedJaxpr, nonzero: Sequence[bool]) -> int:
+    """What the derivative holds between its passes, beside arguments and constants."""
+    forward, _, _ = linearize_jaxpr(closed, nonzero)
+    inner = forward.jaxpr
+    roots = roots_of_views(inner)
+    held = {roots.get(v, v) for v in inner.outvars[len(closed.out_avals) :]}
+    theirs = {v for v in held if isinstance(v, Var)}.difference(inner.invars, inner.constvars)
+    return sum(v.aval.size * v.aval.dtype.itemsize for v in theirs)
+
+
+def roots_of_views(jaxpr: Jaxpr) -> dict[Atom, Atom]:
+    """What has the memory that a view shows, for each view."""
+    roots: dict[Atom, Atom] = {}
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.view and eqn.invars:
+            roots.update(dict.fromkeys(eqn.outvars, roots.get(eqn.invars[0], eqn.invars[0])))
+    return roots
 
 
 def work_of(eqns: Sequence[Eqn]) -> float:
     """What equations cost, in one number: moving a byte counts as one operation.
 
-    That is about the balance of a core: a gigabyte and ten billions of operations a second, of
-    which products of matrices reach more and transcendental functions less.
+    That is about the balance of a core: some gigabytes and gigaflops a second, of which products
+    of matrices reach more and transcendental functions less.
     """
-    return sum(cost_of(eqns))
+    total = 0.0
+    for eqn in eqns:
+        flops, moved = eqn.primitive.cost([v.aval for v in eqn.invars], eqn.params)
+        total += flops + moved
+    return total

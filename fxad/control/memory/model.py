@@ -25,6 +25,11 @@ from fxad.ops.layout import strides_of_reshaped
 Prepare = Callable[[ClosedJaxpr], ClosedJaxpr]
 
 
+def unprepared(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The jaxpr as it is."""
+    return closed
+
+
 class Footprint(NamedTuple):
     """What running a jaxpr takes.
 
@@ -53,7 +58,7 @@ def nbytes_of(aval: ShapedArray) -> int:
 
 def footprint(
     closed: ClosedJaxpr,
-    prepare: Prepare = lambda c: c,
+    prepare: Prepare = unprepared,
     reuse: bool = True,
     owned: bool = False,
     given: Sequence[bool] | None = None,

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from fxad.control.memory.chain import Chain, Interval, Plan, Region, Stage
-from fxad.control.memory.derivative import work_of
+from fxad.control.memory.derivative import roots_of_views, work_of
 from fxad.control.memory.model import footprint, nbytes_of
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, dce_jaxpr, print_jaxpr
 from fxad.transforms.staged import linearize_jaxpr, transpose_jaxpr
@@ -176,10 +176,7 @@ def _kept(
     forward: Jaxpr, results: int, first: Sequence[bool], outputs: Sequence[bool]
 ) -> tuple[int, int, int]:
     """Bytes of operands, of neither, and of results that a derivative keeps."""
-    roots: dict[Atom, Atom] = {}
-    for eqn in forward.eqns:
-        if eqn.primitive.view and eqn.invars:
-            roots.update(dict.fromkeys(eqn.outvars, roots.get(eqn.invars[0], eqn.invars[0])))
+    roots = roots_of_views(forward)
     places: dict[Atom, int] = {v: i for i, v in enumerate(forward.invars)}
     for i, v in enumerate(forward.outvars[:results]):
         places.setdefault(roots.get(v, v), len(forward.invars) + i)

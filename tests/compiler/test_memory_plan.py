@@ -1,0 +1,134 @@
+"""``memory_plan``: what it predicts is what is measured; its report names lines and ways out."""
+
+import numpy as np
+import pytest
+
+import fxad
+import fxad.numpy as fnp
+from fxad.errors import ConcretizationTypeError
+from tests.programs_of_memory import PROGRAMS, chain, measured, network
+
+each = pytest.mark.parametrize("name", PROGRAMS)
+X = np.ones((100, 200))
+
+
+@each
+def test_the_peak_of_a_jitted_gradient_is_within_a_few_percent(name):
+    loss, args = PROGRAMS[name]
+    for f in (fxad.grad(loss), fxad.value_and_grad(loss)):
+        plan = fxad.memory_plan(f, *args)
+        assert plan.peak_bytes == pytest.approx(measured(fxad.jit(f), *args), rel=0.05)
+
+
+@each
+def test_the_peak_without_jit_is_no_less_and_not_much_more(name):
+    loss, args = PROGRAMS[name]
+    plan = fxad.memory_plan(fxad.grad(loss), *args)
+    eager = measured(fxad.grad(loss), *args)
+    assert 0.95 * plan.peak_bytes <= eager <= 1.9 * plan.peak_bytes
+
+
+@each
+def test_the_gradient_of_a_loss_is_foreseen_in_its_plan(name):
+    loss, args = PROGRAMS[name]
+    plan = fxad.memory_plan(loss, *args).gradient
+    both = fxad.value_and_grad(loss, argnums=tuple(range(len(args))))
+    assert plan.peak_bytes == pytest.approx(measured(fxad.jit(both), *args), rel=0.15)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: fnp.sum(x.T.reshape(50, 400) * 2.0),  # a copy, not a view
+        lambda x: x.reshape(50, 400).T[::2].sum(),  # views alone
+        lambda x: fnp.broadcast_to(x[:1], (100, 200)),  # a view that the user gets a copy of
+        lambda x: (x[:, 3], x + 1.0),
+        lambda x: fnp.einsum("ij,kj->ik", x[:, ::2], x[:, 1::2]),
+        lambda x: fxad.lax.scan(lambda c, y: (fnp.tanh(c + y), c), x[0], x),
+        lambda x: fxad.lax.logistic(x) + fnp.clip(x, -1.0, 1.0),
+        lambda x: fnp.concatenate([x, fnp.sort(x, axis=1)]),
+        lambda x: fnp.argmax(x, axis=0),
+        lambda x: fxad.lax.logsumexp(x, (0, 1)) if hasattr(fxad.lax, "logsumexp") else x * 2,
+    ],
+)
+def test_views_copies_and_what_operations_take_while_they_run(f):
+    plan, real = fxad.memory_plan(f, X), measured(fxad.jit(f), X)
+    assert plan.peak_bytes == pytest.approx(real, rel=0.1, abs=6000)
+
+
+def test_the_numbers_of_a_small_program():
+    table = np.ones((4, 4))
+
+    def f(x):
+        y = fnp.exp(x) + table  # written over exp(x)
+        return y @ y
+
+    plan = fxad.memory_plan(f, fxad.ShapeDtypeStruct((4, 4), "float64"))
+    assert (plan.argument_bytes, plan.constant_bytes, plan.output_bytes) == (128, 128, 128)
+    assert (plan.peak_bytes, plan.temporary_bytes) == (256, 128)
+    assert plan.flops == 16 * 15 + 16 + 2 * 4**3
+    assert [buffer.primitive for buffer in plan.buffers] == ["exp", "dot_general"]
+    assert "y = fnp.exp(x) + table" in str(plan.buffers[0].source)
+    assert plan.gradient.residual_bytes == 2 * 128  # y, and exp(x) beside it
+    assert plan.notes == ()
+
+
+def test_the_report_names_lines_and_ways_to_save():
+    loss, args = chain(32, 10_000)
+    plan = fxad.memory_plan(loss, *args)
+    text = str(plan)
+    assert text == repr(plan)
+    assert "x = fnp.tanh(1.1 * fnp.sin(x) + x)" in text
+    assert "checkpoint_policies.dots_saveable" in text
+    assert "memory_budget=" in text
+    one = args[0].nbytes
+    assert plan.gradient.residual_bytes == 32 * one
+    assert plan.gradient.peak_bytes == pytest.approx(34 * one, rel=0.01)
+    for choice in plan.gradient.choices:
+        assert choice.saved_bytes == plan.gradient.peak_bytes - choice.peak_bytes
+        assert choice.flops == pytest.approx(plan.gradient.flops * (1 + choice.extra_flops))
+    sequential = next(c for c in plan.gradient.choices if "segments" in c.name)
+    assert sequential.saved_bytes > 0.4 * plan.gradient.peak_bytes
+    assert 0.0 < sequential.extra_flops < 0.65  # no more than the forward pass once more
+
+
+def test_what_it_says_of_a_budget_holds():
+    loss, args = network(depth=10, width=64, batch=256)
+    argnums = (0, 1)
+    plan = fxad.memory_plan(loss, *args).gradient
+    name, foreseen = next(
+        (c.name, c.peak_bytes) for c in plan.choices if "memory_budget" in c.name
+    )
+    budget = int(name.split("memory_budget=")[1].split(")")[0])
+    frugal = fxad.checkpoint(loss, memory_budget=budget)
+    gradient = fxad.jit(fxad.value_and_grad(frugal, argnums))
+    assert foreseen <= budget
+    assert measured(gradient, *args) == pytest.approx(foreseen, rel=0.1)
+
+
+def test_loops_of_unknown_length_are_said_to_be():
+    def f(x):
+        return fxad.lax.while_loop(lambda c: c[1] < 3.0, lambda c: (c[0] * 2, c[1] + 1), (x, 0.0))
+
+    plan = fxad.memory_plan(fxad.jit(f), np.ones(100))
+    assert len(plan.notes) == 1
+    assert "trip count of while" in plan.notes[0]
+    assert "test_memory_plan.py" in plan.notes[0]
+
+
+def test_functions_without_a_gradient_have_a_plan():
+    assert fxad.memory_plan(fnp.argmax, X).gradient is None
+    assert fxad.memory_plan(lambda n: n + 1, np.arange(3)).gradient is None
+    plan = fxad.memory_plan(lambda: fnp.ones(8))
+    assert (plan.peak_bytes, plan.argument_bytes) == (64, 0)
+
+    @fxad.custom_vjp
+    def unruled(x):
+        return x * 2
+
+    assert fxad.memory_plan(unruled, 1.0).gradient is None
+
+
+def test_what_needs_a_value_is_refused():
+    with pytest.raises(ConcretizationTypeError):
+        fxad.memory_plan(lambda x: x if x > 0 else -x, 1.0)
