@@ -230,7 +230,7 @@ CASES = [
          lambda: fxad.checkpoint(fnp.sin, memory_budget=1,
                                  policy=fxad.checkpoint_policies.dots_saveable),
          errors.ArgumentValueError, "checkpoint", "a policy and a memory_budget",
-         "wanted one of them"),
+         "wanted one of them", "", ValueError),
     # Devices
     Case("unknown device", lambda: fxad.device_put(X, "cpu:99"), errors.DeviceError, "device",
          "cpu:99", "", "", ValueError),

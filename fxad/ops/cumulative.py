@@ -205,7 +205,7 @@ product_of_others_p = _cumulative(
     "product_of_others",
     _product_of_others,
     jvp=_product_of_others_jvp,
-    scratch=1.1,
+    scratch=2.2,
 )
 
 

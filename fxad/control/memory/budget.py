@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from math import prod
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from fxad.control.call import jaxpr_cost, per_jaxpr
 from fxad.control.custom import has_tangent
 from fxad.control.effects import refuse_io_twice
-from fxad.control.memory.chain import SLOTS, Plan, Solution
+from fxad.control.memory.chain import SLOTS, Plan, Solution, neighbours
 from fxad.control.memory.derivative import gradient_jaxpr, work_of
 from fxad.control.memory.heap import readable
 from fxad.control.memory.model import Prepare, footprint, unprepared
@@ -23,6 +24,9 @@ from fxad.core.staging import JaxprTrace
 from fxad.core.trace import Tracer, current_trace
 from fxad.errors import MemoryBudgetError
 from fxad.transforms.vmap import BatchTrace
+
+#: How many changes of a plan are tried at most.
+TRIALS = 32
 
 
 class Choice(NamedTuple):
@@ -93,7 +97,7 @@ class Planner:
         plain = self.tried(())
         if plain.peak <= budget:
             return plain
-        plans = self._plans(budget + budget // 4)
+        plans = self._plans(budget)
         low, high = 0, len(plans)
         while low < high:
             middle = (low + high) // 2
@@ -104,11 +108,32 @@ class Planner:
         for plan in plans[low : low + 4]:  # more memory for the recursion may be less in truth
             self.tried(plan)
         fitting = [choice for choice in self._tried.values() if choice.peak <= budget]
-        return min(fitting, key=lambda choice: (choice.work, choice.peak), default=None)
+        best = min(fitting, key=lambda choice: (choice.work, choice.peak), default=None)
+        return best if best is None or self.stages.chain.simple else self._refined(best, budget)
+
+    def _refined(self, best: Choice, budget: int) -> Choice:
+        """The choice after small changes of its plan, as long as one does less work."""
+        count, trials = len(self.stages.cuts) - 1, TRIALS
+        better: Choice | None = best
+        while better is not None:
+            best, better = better, None
+            for plan in islice(neighbours(best.plan, 0, count), max(trials, 0)):
+                trials -= plan not in self._tried
+                choice = self.tried(plan)
+                if choice.peak <= budget and choice.work < best.work:
+                    better = choice
+                    break
+        return best
 
     def _plans(self, capacity: int) -> list[Plan]:
-        """The best plans for the amounts of memory up to a capacity, the most frugal first."""
-        solution = Solution(self.stages.chain, capacity // self.copies, SLOTS)
+        """The best plans for the amounts of memory up to a capacity, the most frugal first.
+
+        Buffers that values share are counted for each in the chain: it is asked for more memory,
+        by what it counts too much where everything is kept.
+        """
+        chain, plain = self.stages.chain, self.tried(()).peak // self.copies
+        capacity = capacity // self.copies + max(chain.plain_peak() - plain, 0)
+        solution = Solution(chain, capacity + capacity // 4, SLOTS)
         work = solution.work()
         better = np.flatnonzero(np.isfinite(work) & (work < np.append(np.inf, work[:-1])))
         return [solution.plan(int(slots)) for slots in better]
@@ -121,7 +146,7 @@ class Planner:
             if not plans:
                 break
             best = min(map(self.tried, plans[:4]), key=lambda choice: choice.peak)
-            capacity = best.peak + best.peak // 4
+            capacity = best.peak
         return min(self._tried.values(), key=lambda choice: choice.peak)
 
 

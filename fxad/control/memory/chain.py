@@ -12,7 +12,7 @@ Transactions on Mathematical Software 26, 2000, for equal stages.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +32,23 @@ class Region(NamedTuple):
 
 
 Plan = tuple[Region, ...]
+
+
+def neighbours(plan: Plan, start: int, stop: int) -> Iterator[Plan]:
+    """Plans with one region less, or one whose bounds are moved by a stage."""
+    for i, region in enumerate(plan):
+        before, after = plan[:i], plan[i + 1 :]
+        low = before[-1].stop if before else start
+        high = after[0].start if after else stop
+        yield (*before, *region.parts, *after)
+        inner_low = region.parts[0].start if region.parts else region.stop - 1
+        inner_high = region.parts[-1].stop if region.parts else region.start + 1
+        for a, b in ((1, 0), (0, -1), (-1, 0), (0, 1)):
+            a, b = region.start + a, region.stop + b
+            if low <= a <= inner_low and inner_high <= b <= high:
+                yield (*before, Region(a, b, region.parts), *after)
+        for parts in neighbours(region.parts, region.start, region.stop):
+            yield (*before, region._replace(parts=parts), *after)
 
 
 class Stage(NamedTuple):
@@ -83,6 +100,8 @@ class Chain:
         self, stages: Sequence[Stage], values: Sequence[Interval], gradients: Sequence[int]
     ) -> None:
         self.stages = list(stages)
+        #: Whether every value is read by the next stage alone: the recursion is exact then.
+        self.simple = all(v.made + 1 == v.first == v.last for v in values)
         count = len(self.stages)
         self.cotangents = [
             sum(v.nbytes for v in values if v.active and v.made < k <= v.last)
@@ -119,6 +138,17 @@ class Chain:
         read = max(int(self.reads[start, start + 1]) - there, 0)
         return own + max(stage.keeps_input - there, 0), read
 
+
+    def plain_peak(self) -> int:
+        """The bytes that it takes if everything is kept."""
+        peak = kept = 0
+        known = _ALL
+        for s, stage in enumerate(self.stages):
+            added, read = self.keeping(s, known)
+            running = self.after[-1] + read + stage.running
+            peak = max(peak, kept + max(running, added + self.pulling[s]))
+            kept, known = kept + added, _OUTPUT if stage.keeps_output else _NONE
+        return peak
 
     def known_output(self, start: int) -> int:
         """Bytes of what a stage reads that a plain one before it keeps."""
