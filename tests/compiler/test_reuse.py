@@ -98,3 +98,22 @@ def test_the_result_of_a_product_is_written_over():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert big.nbytes <= peak < 1.5 * big.nbytes
+
+
+def test_called_programs_free_the_operands_that_are_read_last():
+    """However deep calls are nested, what goes into them is not held by each."""
+
+    def nested(depth):
+        if not depth:
+            return lambda x: fnp.sin(fnp.sin(x))
+        return lambda x: fxad.checkpoint(nested(depth - 1))(fnp.sin(x) + 1.0)
+
+    x, peaks = np.ones((150, 150)), []
+    for depth in (1, 5):
+        program = fxad.jit(nested(depth))
+        program(x)
+        tracemalloc.start()
+        program(x)
+        peaks.append(tracemalloc.get_traced_memory()[1] / x.nbytes)
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 0.1

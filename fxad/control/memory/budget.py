@@ -25,8 +25,8 @@ from fxad.core.trace import Tracer, current_trace
 from fxad.errors import MemoryBudgetError
 from fxad.transforms.vmap import BatchTrace
 
-#: How many changes of a plan are tried at most.
-TRIALS = 32
+#: How many equations are derived at most to try changes of a plan.
+TRIED = 6000
 
 
 class Choice(NamedTuple):
@@ -113,7 +113,7 @@ class Planner:
 
     def _refined(self, best: Choice, budget: int) -> Choice:
         """The choice after small changes of its plan, as long as one does less work."""
-        count, trials = len(self.stages.cuts) - 1, TRIALS
+        count, trials = len(self.stages.cuts) - 1, TRIED // max(count, len(self.stages.jaxpr.eqns))
         better: Choice | None = best
         while better is not None:
             best, better = better, None
