@@ -116,7 +116,7 @@ class ShapeDtypeStruct:
         Returns:
           What describes it.
         """
-        aval = _aval_of_like("ShapeDtypeStruct", x)
+        aval = aval_of_like("ShapeDtypeStruct", x)
         return cls(aval.shape, aval.dtype)
 
     @property

@@ -9,6 +9,7 @@ import fxad.tree as tree
 import fxad.tree_util as tree_util
 from fxad.core.aval import aval_of
 from fxad.core.source import error
+from fxad.core.tracebacks import public
 from fxad.errors import ArgumentValueError, DtypeError, ShapeError
 from fxad.lax.computation import fits
 from fxad.ops.base import convert, normalize_axis, reshape, shape_of
@@ -22,6 +23,7 @@ from fxad.transforms.common import (
 )
 
 
+@public
 def associative_scan(
     fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = False, axis: int = 0
 ) -> Any:

@@ -11,6 +11,7 @@ import fxad.tree_util as tree_util
 from fxad.control.scan import scan
 from fxad.core.aval import describe
 from fxad.core.source import error
+from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError, ArgumentValueError, ShapeError
 from fxad.ops.base import reshape, shape_of
 from fxad.ops.shape import concatenate, slice_in_dim
@@ -18,6 +19,7 @@ from fxad.transforms.common import check_callable, flatten_inputs
 from fxad.transforms.vmap import vmap
 
 
+@public
 def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> Any:
     """What a function makes of the elements along the first axis, one after the other.
 

@@ -16,6 +16,7 @@ import fxad.tree as tree
 from fxad.core.aval import DType, Shape
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
+from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError, ArgumentValueError, ShapeError
 from fxad.lax.computation import Computation, is_known, parse
 from fxad.ops.base import broadcast_to, dtype_of, placed_as, shape_of
@@ -34,6 +35,7 @@ _WINDOWED: dict[Primitive | None, tuple[Primitive, Callable[[DType], Any]]] = {
 }
 
 
+@public
 def reduce_window(
     operand: Any,
     init_value: Any,

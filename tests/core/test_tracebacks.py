@@ -69,6 +69,7 @@ def _operation(f, rule=None):
 
 #: By the name of a public function that calls a user's: how it gets to call one.
 DOORS = {
+    "associative_scan": lambda f: lax.associative_scan(f, X),
     "checkpoint": lambda f: fxad.checkpoint(f)(X),
     "checkpoint_sequential": lambda f: fxad.checkpoint_sequential([f, f])(X),
     "closure_convert": lambda f: fxad.closure_convert(f, X),
@@ -96,10 +97,12 @@ DOORS = {
     "linearize": lambda f: fxad.linearize(f, X),
     "memory_plan": lambda f: fxad.memory_plan(f, X),
     "make_jaxpr": lambda f: fxad.make_jaxpr(f)(X),
+    "map": lambda f: lax.map(f, X),
     "minimize": lambda f: implicit.minimize(f, X),
     "print_saved_residuals": lambda f: fxad.ad_checkpoint.print_saved_residuals(f, X),
     "pure_callback": lambda f: fxad.pure_callback(f, X, X),
     "reduce": lambda f: lax.reduce(X, 0.0, f, (0,)),
+    "reduce_window": lambda f: lax.reduce_window(X, 0.0, f, (2,), (1,), "VALID"),
     "root": lambda f: implicit.root(f, X),
     "saved_residuals": lambda f: fxad.ad_checkpoint.saved_residuals(f, X),
     "scan": lambda f: lax.scan(f, X, X),

@@ -113,7 +113,8 @@ class Planner:
 
     def _refined(self, best: Choice, budget: int) -> Choice:
         """The choice after small changes of its plan, as long as one does less work."""
-        count, trials = len(self.stages.cuts) - 1, TRIED // max(count, len(self.stages.jaxpr.eqns))
+        count = len(self.stages.cuts) - 1
+        trials = TRIED // max(count, len(self.stages.jaxpr.eqns))
         better: Choice | None = best
         while better is not None:
             best, better = better, None
