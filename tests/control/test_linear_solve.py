@@ -291,3 +291,14 @@ def test_collectives_inside(rng):
     out = fxad.vmap(solve, (0, None), axis_name="i")(many, b)
     wanted = np.linalg.solve(many.mean(0), b)
     np.testing.assert_allclose(out, np.stack([wanted] * 3), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [lambda *_, **__: True, lambda *_, **__: False, fxad.checkpoint_policies.dots_saveable],
+)
+def test_under_policies_of_checkpoint(policy, rng):
+    a, b = system(rng, symmetric=True)
+    solve = fxad.checkpoint(functools.partial(solve_by, symmetric=True), policy=policy)
+    check_grads(solve, (a, b), order=1, modes=["rev"])
+    check_grads(fxad.jit(solve), (a, b), order=2)
