@@ -15,7 +15,8 @@ from tests.opinfo import COMPLEX, REAL, OpInfo, SampleInput, array
 
 def _dense(matvec: Any, b: Any) -> Any:
     """Solves by the matrix of a linear function of one array."""
-    matrix = fxad.jacfwd(matvec)(b).reshape(b.size, b.size)
+    jacobian = fxad.jacfwd(matvec, holomorphic=b.dtype.kind == "c")
+    matrix = jacobian(b).reshape(b.size, b.size)
     return fnp.linalg.solve(matrix, b.ravel()).reshape(b.shape)
 
 
