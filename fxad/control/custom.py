@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -13,7 +14,7 @@ import fxad.tree as tree
 import fxad.tree_util as tree_util
 from fxad.control.symbolic_zeros import SymbolicZero
 from fxad.core.aval import ShapedArray, aval_of, describe, is_value
-from fxad.core.jaxpr import ClosedJaxpr, axis_names, execute
+from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, Var, axis_names, execute
 from fxad.core.primitive import Primitive
 from fxad.core.source import defined_at, error, inside
 from fxad.core.staging import hoist, stage
@@ -81,19 +82,41 @@ def cost_of_function(
     return sum(f for f, _ in costs), sum(b for _, b in costs)
 
 
+#: What puts the constants of a function before the arguments of its rules.
 Guard = Callable[[str, int, dict[str, Any]], dict[str, Any]]
+#: What stages the rules of a function of such arguments, too: the constants of the programs, and
+#: the parameters of a function whose leading arguments are so many other constants and these.
+Capture = Callable[
+    [Sequence[ShapedArray], dict[str, Any]],
+    tuple[list[Any], Callable[[int], dict[str, Any]]],
+]
 
 
-def stage_function(primitive: Primitive, guard: Guard) -> Any:
-    """How a function with rules becomes an equation: its own jaxpr, the rules as they are."""
+def stage_function(primitive: Primitive, guard: Guard, capture: Capture | None = None) -> Any:
+    """How a function with rules becomes an equation: its own jaxpr, the rules as they are.
+
+    Where the function closes over traced values, so do its rules, as a rule: they are staged while
+    the values live. A rule that cannot be is left as it is.
+    """
+
+    def prepare(
+        closed: ClosedJaxpr, consts: list[Any], avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> tuple[ClosedJaxpr, list[Any], dict[str, Any]]:
+        if capture is not None and any(isinstance(c, Tracer) for c in consts):
+            with contextlib.suppress(Exception):
+                more, params_after = capture(avals, params)
+                count = len(consts)
+                return _after(closed, count, more), [*consts, *more], params_after(count)
+        return closed, consts, guard(params["name"], len(consts), params)
 
     def rule(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         fun = params["fun"]
         closed = fun
         consts: list[Any] = []
         if not isinstance(fun, ClosedJaxpr):
-            closed, consts = hoist(stage(fun, [aval_of(a) for a in args], trace.transformation))
-            params = guard(params["name"], len(consts), params)
+            avals = [aval_of(a) for a in args]
+            closed, consts = hoist(stage(fun, avals, trace.transformation))
+            closed, consts, params = prepare(closed, consts, avals, params)
             if _concerns_traces_above(trace, closed, consts):
                 # They see the call if it has their values as arguments, and the names as its own.
                 again: list[Any] = primitive.bind(*consts, *args, **{**params, "fun": closed})
@@ -103,6 +126,14 @@ def stage_function(primitive: Primitive, guard: Guard) -> Any:
         return outs
 
     return rule
+
+
+def _after(closed: ClosedJaxpr, count: int, consts: Sequence[Any]) -> ClosedJaxpr:
+    """A jaxpr that takes, and does not read, further constants after so many arguments."""
+    jaxpr = closed.jaxpr
+    unread = [Var(aval_of(c)) for c in consts]
+    invars = (*jaxpr.invars[:count], *unread, *jaxpr.invars[count:])
+    return ClosedJaxpr(Jaxpr((), invars, jaxpr.eqns, jaxpr.outvars))
 
 
 def _concerns_traces_above(trace: Trace, closed: ClosedJaxpr, consts: Sequence[Any]) -> bool:

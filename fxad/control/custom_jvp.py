@@ -10,6 +10,7 @@ import numpy as np
 
 import fxad.tree as tree
 from fxad.control.call import spread
+from fxad.control.captured import capture_jvp
 from fxad.control.custom import (
     Custom,
     Flat,
@@ -27,7 +28,7 @@ from fxad.control.custom import (
     stage_function,
 )
 from fxad.control.symbolic_zeros import SymbolicZero
-from fxad.core.aval import aval_of, float0, tangent_aval
+from fxad.core.aval import ShapedArray, aval_of, float0, tangent_aval
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.staging import check_output
@@ -81,6 +82,23 @@ def _guard_jvp(name: str, count: int, params: dict[str, Any]) -> dict[str, Any]:
     return {**params, "rule": guarded} if count else params
 
 
+def _capture_jvp(avals: Sequence[ShapedArray], params: dict[str, Any]) -> Any:
+    more, captured = capture_jvp(avals, params["rule"])
+    name = params["name"]
+
+    def params_after(before: int) -> dict[str, Any]:
+        count = before + len(more)
+
+        def rule(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+            if any(t is not None and _is_nonzero(t) for t in tangents[:count]):
+                raise closed_over(name)
+            return captured(primals[before:count], primals[count:], tangents[count:])
+
+        return {**params, "rule": rule}
+
+    return more, params_after
+
+
 def _is_nonzero(tangent: Any) -> bool:
     is_plain = isinstance(tangent, np.ndarray | np.generic)
     return not (is_plain and (tangent.dtype == float0 or not np.any(tangent)))
@@ -97,7 +115,7 @@ custom_jvp_p = Primitive(
     multiple_results=True,
     inlines="fun",
 )
-custom_jvp_p.stage = stage_function(custom_jvp_p, _guard_jvp)
+custom_jvp_p.stage = stage_function(custom_jvp_p, _guard_jvp, _capture_jvp)
 
 
 class custom_jvp(Custom):

@@ -7,6 +7,7 @@ from typing import Any
 
 import fxad.tree as tree
 from fxad.control.call import spread
+from fxad.control.captured import capture_vjp
 from fxad.control.custom import (
     Custom,
     Flat,
@@ -144,6 +145,26 @@ def _guard_vjp(name: str, count: int, params: dict[str, Any]) -> dict[str, Any]:
     return {**params, "fwd": guarded} if count else params
 
 
+def _capture_vjp(avals: Sequence[ShapedArray], params: dict[str, Any]) -> Any:
+    more, captured = capture_vjp(avals, params["fwd"])
+    name = params["name"]
+
+    def params_after(before: int) -> dict[str, Any]:
+        count = before + len(more)
+
+        def fwd(primals: Sequence[Any], perturbed: Sequence[bool]) -> Any:
+            if any(perturbed[:count]):
+                raise closed_over(name)
+            outs, residuals, bwd = captured(
+                primals[before:count], primals[count:], perturbed[count:]
+            )
+            return outs, residuals, lambda kept, cts: [None] * count + bwd(kept, cts)
+
+        return {**params, "fwd": fwd}
+
+    return more, params_after
+
+
 custom_vjp_p = Primitive(
     "custom_vjp_call",
     abstract=abstract_of_function,
@@ -155,7 +176,7 @@ custom_vjp_p = Primitive(
     multiple_results=True,
     inlines="fun",
 )
-custom_vjp_p.stage = stage_function(custom_vjp_p, _guard_vjp)
+custom_vjp_p.stage = stage_function(custom_vjp_p, _guard_vjp, _capture_vjp)
 
 
 # The linear map of a custom_vjp rule: its transpose is the user's bwd, so the map itself is the

@@ -347,7 +347,8 @@ def test_a_derivative_by_what_is_not_differentiated_is_refused():
     f.defvjp(lambda x, y: (f(x, y), y), lambda x, y, ct: (x * ct,))
     assert fxad.grad(f, argnums=1)(2.0, 3.0) == 2.0
     assert fxad.jit(f)(2.0, 3.0) == 6.0
-    for derivative in (fxad.grad(f), fxad.grad(fxad.jit(f), argnums=1)):
+    assert fxad.grad(fxad.jit(f), argnums=1)(2.0, 3.0) == 2.0
+    for derivative in (fxad.grad(f), fxad.grad(fxad.jit(f))):
         with pytest.raises(UnexpectedTracerError, match=r"(?s)in nondiff_argnums.*test_custom_vjp"):
             derivative(2.0, 3.0)
 
