@@ -43,6 +43,7 @@ from fxad.ops.logic import eq, ne
 from fxad.transforms.common import check_callable, flatten_inputs
 from fxad.transforms.jvp import jvp_jaxpr, zeros_for
 from fxad.transforms.staged import linearize_jaxpr, transpose_jaxpr
+from fxad.transforms.tape import is_recorded
 from fxad.transforms.vmap import batch_jaxpr
 
 Branches = tuple[ClosedJaxpr, ...]
@@ -259,6 +260,8 @@ def _held(taken: Any, x: Any, dim: int | None) -> Any:
     So no infinite derivative of the branch there meets their cotangents, which are zero.
     """
     if dim is None or not isinstance(x, Tracer) or not is_differentiable(dtype_of(x)):
+        return x
+    if is_recorded(x):  # a tangent: what is done to it is linear
         return x
     mask = reshape(taken, [n if axis == dim else 1 for axis, n in enumerate(shape_of(x))])
     return select(mask, x, stop_gradient_p.bind(x))

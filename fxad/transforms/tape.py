@@ -40,6 +40,15 @@ class TapeTracer(Tracer):
 register_tracer(TapeTracer)
 
 
+def is_recorded(value: Any) -> bool:
+    """Whether a value is a tangent that is being recorded, or a batch of them."""
+    while isinstance(value, Tracer):
+        if type(value) is TapeTracer:
+            return True
+        value = value.below()
+    return False
+
+
 class TapeTrace(Trace):
     """Records what is done to tangents; leaves everything else to its parent."""
 

@@ -8,6 +8,7 @@ import pytest
 
 import fxad
 import fxad.numpy as fnp
+from fxad import lax
 from fxad.core.aval import float0
 from fxad.errors import (
     ArgumentTypeError,
@@ -530,3 +531,25 @@ def test_a_program_made_of_a_rule_names_it_when_it_is_differentiated():
     assert pull(0.5) == [2.0 * np.sin(0.5)]
     with pytest.raises(NonDifferentiableError, match=r"(?s)\[sin\].*In <lambda> .*the bwd rule of"):
         fxad.linear_transpose(lambda ct: pull(ct)[0], 1.0)(1.0)
+
+
+def test_forward_mode_through_branches_and_loops_of_a_bwd_in_a_batch():
+    """What the examples decide for themselves is transposed all the same."""
+    f = fxad.custom_vjp(lambda x: fnp.where(x > 0.15, 2.0 * x, 3.0 * x))
+    f.defvjp(
+        lambda x: (fnp.where(x > 0.15, 2.0 * x, 3.0 * x), x),
+        lambda x, ct: (lax.cond(x > 0.15, lambda c: 2.0 * c, lambda c: 3.0 * c, ct),),
+    )
+    g = fxad.custom_vjp(lambda x, n: fnp.sin(x) * 2.0**n)
+    g.defvjp(
+        lambda x, n: (fnp.sin(x) * 2.0**n, (x, n)),
+        lambda kept, ct: (lax.fori_loop(0, kept[1], lambda i, c: 2.0 * c, fnp.cos(kept[0]) * ct),
+                          None),
+    )  # fmt: skip
+    x, n = np.array([0.1, 0.2, 0.3]), np.array([0, 2, 3])
+    for derive in (fxad.grad, fxad.jacfwd, fxad.jacrev):
+        np.testing.assert_array_equal(fxad.vmap(derive(f))(x), [3.0, 2.0, 2.0])
+        np.testing.assert_array_equal(fxad.vmap(fxad.vmap(derive(f)))(x[None]), [[3.0, 2.0, 2.0]])
+        np.testing.assert_allclose(fxad.vmap(derive(g))(x, n), np.cos(x) * 2.0**n)
+    np.testing.assert_array_equal(fxad.vmap(fxad.hessian(f))(x), np.zeros(3))
+    np.testing.assert_allclose(fxad.vmap(fxad.hessian(g))(x, n), -np.sin(x) * 2.0**n)
