@@ -367,3 +367,24 @@ def test_a_batched_condition_prints_once_for_each_turn(printed):
 
     fxad.vmap(lambda x: lax.while_loop(goes_on, lambda x: x + 1, x))(np.arange(2))
     assert printed().split() == ["0", "1", "1", "2", "2", "3", "3", "3"]
+
+
+def test_plans_and_budgets_of_memory_take_prints(printed):
+    def net(x):
+        for _ in range(6):
+            x = np.tanh(x * 1.1)
+            debug.print("{:.1f}", np.sum(x))
+        return np.sum(x)
+
+    x = np.ones(1000)
+    plan = fxad.memory_plan(net, x)
+    fxad.ad_checkpoint.saved_residuals(net, x)
+    assert printed() == ""
+    want = fxad.grad(net)(x)
+    lines = printed().splitlines()
+    assert len(lines) == 6
+    assert plan.peak_bytes > 0
+    for budget in (10**9, 50_000):
+        got = fxad.grad(fxad.checkpoint(net, memory_budget=budget))(x)
+        np.testing.assert_allclose(got, want)
+        assert set(printed().splitlines()) == set(lines)

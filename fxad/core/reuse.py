@@ -24,8 +24,10 @@ def fresh_variables(jaxpr: Jaxpr, given: Collection[Var] = ()) -> set[Any]:
 
 def written_over(eqn: Eqn, reusable: Set[Any]) -> int | None:
     """The position of the operand, of those that may be, in whose memory a ufunc's result goes."""
+    if eqn.primitive.ufunc is None:
+        return None
     out = eqn.outvars[0].aval
-    if eqn.primitive.ufunc is None or out.dtype.char not in "fd":
+    if out.dtype.char not in "fd":
         return None
     for i, v in enumerate(eqn.invars):
         if v in reusable and v.aval.shape == out.shape and v.aval.dtype == out.dtype:
