@@ -14,7 +14,7 @@ from weakref import WeakSet
 import fxad.config as config
 import fxad.tree as tree
 import fxad.tree_util as tree_util
-from fxad.core.aval import ShapedArray
+from fxad.core.aval import ShapedArray, weak_dtype
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import user_source
 
@@ -230,25 +230,26 @@ def _value(values: dict[Any, Any], name: Any) -> str:
 def _type_difference(name: str, old: Any, new: Any) -> str:
     """How two leaves differ: in shape, in dtype, or in one being a Python number."""
     was, is_ = _aval(old), _aval(new)
-    if was is None or is_ is None or was.weak_type != is_.weak_type:
-        return f"{name}: weak type: {_shown(old)} before, {_shown(new)} now"
     parts = []
     if was.shape != is_.shape:
         parts.append(f"shape {was.shape} before, {is_.shape} now")
     if was.dtype != is_.dtype:
         parts.append(f"dtype {was.dtype} before, {is_.dtype} now")
+    if was.weak_type != is_.weak_type:
+        parts.append(f"weak type: {_shown(old)} before, {_shown(new)} now")
     return f"{name}: {', '.join(parts)}"
 
 
-def _aval(entry: Any) -> ShapedArray | None:
-    """The aval of an entry of a signature; None for the type of a Python number."""
+def _aval(entry: Any) -> ShapedArray:
+    """The aval of an entry of a signature: one, the type of a Python number, or its parts."""
     if isinstance(entry, ShapedArray):
         return entry
-    return None if isinstance(entry, type) else ShapedArray(*entry)
+    if isinstance(entry, type):
+        return ShapedArray((), weak_dtype(entry), entry is not bool)
+    return ShapedArray(*entry)
 
 
 def _shown(entry: Any) -> str:
-    aval = _aval(entry)
-    if aval is None:
+    if isinstance(entry, type):
         return f"a Python {entry.__name__}"
-    return aval.long_name() + (" of a Python number" if aval.weak_type else "")
+    return _aval(entry).long_name() + (" of a Python number" if _aval(entry).weak_type else "")
