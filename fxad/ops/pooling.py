@@ -171,6 +171,26 @@ def _cost(avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[float, 
     return float(size * sum(window.sizes)), float((x.size + size) * x.dtype.itemsize)
 
 
+def _scratch(x: Any, window: Window) -> tuple[float, float]:
+    """Bytes of a padded copy, and of what is there when some of the axes have been reduced."""
+    lead = x.ndim - len(window.sizes)
+    size = math.prod((*x.shape[:lead], *window.padded(x.shape[lead:])))
+    between = math.sqrt(size * math.prod(window.result(x.shape))) * x.itemsize
+    return 0.0 if size == x.size else float(size * x.itemsize), between
+
+
+def _scratch_of_reduced(x: Any, *, window: Window) -> float:
+    """The padded copy and a first result, or that and NumPy's buffers."""
+    padding, between = _scratch(x, window)
+    return max(padding + between, 1.25 * between)
+
+
+def _scratch_of_places(x: Any, *, window: Window, greatest: bool) -> float:
+    """Values and places, their successors, and what compares them."""
+    padding, between = _scratch(x, window)
+    return padding + 6.0 * between
+
+
 def _abstract(x: ShapedArray, *, window: Window) -> ShapedArray:
     return ShapedArray(window.result(x.shape), x.dtype)
 
@@ -196,6 +216,7 @@ reduce_window_sum_p: Primitive = linear(
     transpose=_sum_transpose,
     batch=_batch(lambda x, **params: reduce_window_sum_p.bind(x, **params)),
     cost=_cost,
+    scratch=_scratch_of_reduced,
 )
 
 
@@ -249,6 +270,7 @@ window_places_p: Primitive = Primitive(
     jvp=None,
     batch=_batch(lambda x, **params: window_places_p.bind(x, **params)),
     cost=_cost,
+    scratch=_scratch_of_places,
 )
 
 
@@ -283,6 +305,7 @@ def _extremum(name: str, greatest: bool, impl: Callable[..., Any]) -> Primitive:
         jvp=jvp,
         batch=_batch(lambda x, **params: primitive.bind(x, **params)),
         cost=_cost,
+        scratch=_scratch_of_reduced,
     )
     return primitive
 

@@ -36,6 +36,10 @@ def test_the_gradient_of_a_loss_is_foreseen_in_its_plan(name):
     assert plan.peak_bytes == pytest.approx(measured(fxad.jit(both), *args), rel=0.15)
 
 
+def pooled(x, padding):
+    return fxad.lax.reduce_window(x, -np.inf, fxad.lax.max, (3, 3), (1, 1), padding)
+
+
 @pytest.mark.parametrize(
     "f",
     [
@@ -55,12 +59,19 @@ def test_the_gradient_of_a_loss_is_foreseen_in_its_plan(name):
         fxad.grad(lambda x: fnp.sum(x[np.array([3, 3, 5])] ** 2)),
         lambda x: fnp.at(x)[np.array([1, 2])].add(x[:2]),
         lambda x: fnp.where(x > 0.5, x, -x),
+        fxad.grad(lambda x: pooled(x, "VALID").sum()),
+        fxad.grad(lambda x: pooled(x, "SAME").sum()),
         lambda x: fnp.linalg.solve(x @ x.T + 100 * fnp.eye(100), x),
     ],
 )
 def test_views_copies_and_what_operations_take_while_they_run(f):
     plan, real = fxad.memory_plan(f, X), measured(fxad.jit(f), X)
     assert plan.peak_bytes == pytest.approx(real, rel=0.1, abs=6000)
+
+
+def test_windows_of_a_batch():
+    f, x = fxad.vmap(lambda image: pooled(image, "VALID")), np.ones((8, 100, 100))
+    assert fxad.memory_plan(f, x).peak_bytes == pytest.approx(measured(fxad.jit(f), x), rel=0.1)
 
 
 def test_the_numbers_of_a_small_program():
