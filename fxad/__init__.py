@@ -47,10 +47,13 @@ from fxad.ops.transfer import device_put
 from fxad.switches import (
     check_tracer_leaks,
     checking_leaks,
+    debug_infs,
+    debug_nans,
     disable_jit,
     enable_x64,
     explain_cache_misses,
     log_compiles,
+    safe_where,
 )
 from fxad.transforms.derivatives import hessian, hvp, jacfwd, jacobian, jacrev, value_grad_hvp
 from fxad.transforms.jvp import jvp
@@ -80,6 +83,8 @@ __all__ = [
     "custom_vjp",
     "custom_vmap",
     "debug",
+    "debug_infs",
+    "debug_nans",
     "default_backend",
     "default_device",
     "device_count",
@@ -118,6 +123,7 @@ __all__ = [
     "pure_callback",
     "random",
     "remat",
+    "safe_where",
     "stop_gradient",
     "tree",
     "tree_util",

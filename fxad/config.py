@@ -27,7 +27,7 @@ import numpy as np
 
 from fxad.errors import ConfigError
 
-__all__ = ["Setting", "SettingState", "override", "settings", "trace_key", "update"]
+__all__ = ["Setting", "SettingState", "on_switch", "override", "settings", "trace_key", "update"]
 
 # The settings as a type checker sees them; the values live in the module's dictionary.
 backend: str
@@ -42,6 +42,12 @@ check_jaxprs: bool
 log_compiles: bool
 explain_cache_misses: bool
 traceback_filtering: str
+safe_where: bool
+debug_nans: bool
+debug_infs: bool
+# What follows from them.
+op_by_op: bool
+numpy_as_is: bool
 
 
 @dataclass(frozen=True)
@@ -193,7 +199,30 @@ _REGISTRY: dict[str, Setting] = {
             "whether exceptions that leave a transformation show the library's own frames: "
             "'remove_frames' leaves them out, 'off' shows them",
         ),
+        _switch(
+            "safe_where",
+            "in derivatives a tangent or cotangent of zero stays zero, times an infinity too",
+            traced=True,
+        ),
+        # Traced, as programs then know which lines of the user's their derivatives stand for.
+        _switch(
+            "debug_nans",
+            "the operation that makes a NaN raises, and says how it came about",
+            traced=True,
+        ),
+        _switch("debug_infs", "the operation that makes an infinity raises", traced=True),
     )
+}
+
+#: Attributes that follow from settings, so that a hot path asks one question.
+_DERIVED: dict[str, tuple[tuple[str, ...], Callable[..., bool]]] = {
+    # jit runs the Python function itself.
+    "op_by_op": (("disable_jit", "debug_nans", "debug_infs"), lambda *on: any(on)),
+    # What the functions of fxad.numpy get without tracers is NumPy's own business.
+    "numpy_as_is": (
+        ("default_float", "debug_nans", "debug_infs"),
+        lambda dtype, *on: dtype == np.float64 and not any(on),
+    ),
 }
 
 
@@ -213,11 +242,14 @@ _sources: dict[str, str] = {}
 _override_counts: dict[str, int] = dict.fromkeys(_REGISTRY, 0)
 _version = 0
 _key: tuple[Any, ...] = ()
+_callbacks: list[tuple[tuple[str, ...], Callable[[bool], None]]] = []
 _TRACED = tuple(setting.name for setting in _REGISTRY.values() if setting.traced)
 
 
 #: What settings of JAX are called here.
 _NAMES_IN_JAX = {
+    "jax_debug_infs": "here it is 'debug_infs'.",
+    "jax_debug_nans": "here it is 'debug_nans'.",
     "jax_check_tracer_leaks": "here it is 'checking_leaks'.",
     "jax_default_device": "here it is 'default_device'.",
     "jax_disable_jit": "here it is 'disable_jit'.",
@@ -246,6 +278,42 @@ def _publish(name: str) -> None:
         globals().pop(name, None)
     else:
         globals()[name] = _values[name]
+    for derived, (names, follows) in _DERIVED.items():
+        if name in names:
+            if any(_override_counts[n] for n in names):
+                globals().pop(derived, None)
+            else:
+                globals()[derived] = follows(*map(_values.get, names))
+    for names, callback in _callbacks:
+        if name in names:
+            callback(_possibly_on(names))
+
+
+def _possibly_on(names: tuple[str, ...]) -> bool:
+    return any(_override_counts[n] or _values.get(n) for n in names)
+
+
+def on_switch(names: tuple[str, ...], callback: Callable[[bool], None]) -> None:
+    """Tells, now and at every change, whether some thread may have one of these switches on.
+
+    What only matters then can be put in place then, and costs nothing before.
+
+    Args:
+        names: switches.
+        callback: called with True or False; it must not change settings.
+
+    Example:
+        >>> from fxad import config
+        >>> config.on_switch(("check_mutation",), print)
+        False
+        >>> with config.override(check_mutation=True):
+        ...     pass
+        True
+        False
+    """
+    with _lock:
+        _callbacks.append((names, callback))
+        callback(_possibly_on(names))
 
 
 def _store(name: str, value: Any, source: str) -> None:
@@ -373,6 +441,9 @@ def __getattr__(name: str) -> Any:
     """A setting that some context overrides, which may be the reader's."""
     if name in _REGISTRY:
         return _current(name)
+    if name in _DERIVED:
+        names, follows = _DERIVED[name]
+        return follows(*map(_current, names))
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     near = difflib.get_close_matches(name, [*_REGISTRY, *__all__], n=3)

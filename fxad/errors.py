@@ -217,6 +217,19 @@ class ConfigError(FxadError, ValueError):
     """A setting, or the environment variable behind it, has an unknown name or value."""
 
 
+class NonFiniteError(FxadError, FloatingPointError):
+    """An operation made a NaN or an infinity under ``debug_nans`` or ``debug_infs``.
+
+    The message names the operation, its operands' ranges, the user's line, and, for a derivative,
+    the operation whose derivative it was. The gradient of ``fnp.where(x > 0, fnp.sqrt(x), 0.0)``
+    at 0 multiplies the cotangent 0 of the branch not taken by an infinite slope: make the operand
+    safe, ``fnp.sqrt(fnp.where(x > 0, x, 1.0))``, or set ``fxad.safe_where()``.
+    """
+
+    #: Whether the message says already whose derivative it was.
+    explained = False
+
+
 class JaxprTypeError(FxadError, TypeError):
     """A jaxpr is inconsistent: a fault of the pass or the rule that made it, not of the user."""
 

@@ -9,11 +9,14 @@ import fxad.config as config
 __all__ = [
     "check_tracer_leaks",
     "checking_leaks",
+    "debug_infs",
+    "debug_nans",
     "default_device",
     "disable_jit",
     "enable_x64",
     "explain_cache_misses",
     "log_compiles",
+    "safe_where",
 ]
 
 
@@ -137,3 +140,84 @@ def explain_cache_misses(explain: bool = True) -> AbstractContextManager[None]:
         True
     """
     return config.override(explain_cache_misses=explain)
+
+
+def safe_where(safe: bool = True) -> AbstractContextManager[None]:
+    """Keep the branch that a ``where`` does not take from making its derivative NaN.
+
+    The branch not taken gets a cotangent of zero, and zero times an infinite slope is NaN by the
+    rules of floating point. Where a function is differentiated inside this block, zero stays zero:
+
+    - In reverse mode the cotangent of an elementwise operation's result, times the slope by an
+      operand, is 0 where the cotangent is exactly 0, be the slope infinite or NaN. In forward
+      mode so is an operand's tangent times the slope. Derivatives of such products, to any order,
+      are those of a function that is constant where the tangent is zero.
+    - Everything else is as ever: an infinite cotangent times a slope of 0 is NaN, and matrix
+      products, sums and rules of the user's own multiply as they say. NumPy still warns where a
+      slope is infinite.
+
+    What has been recorded or traced inside keeps the law: a pullback, a jitted program. Values
+    do not change, nor do derivatives where all slopes are finite.
+
+    Args:
+        safe: False turns it off inside an outer ``safe_where``.
+
+    Returns:
+        A context manager for this thread.
+
+    Example:
+        >>> import numpy as np, fxad
+        >>> f = lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0.0))
+        >>> with fxad.safe_where(), np.errstate(divide="ignore"):
+        ...     fxad.grad(f)(np.array([0.0, 4.0])).tolist()
+        [0.0, 0.25]
+    """
+    return config.override(safe_where=safe)
+
+
+def debug_nans(debug: bool = True) -> AbstractContextManager[None]:
+    """Raise at the operation that makes a NaN, forward or backward, and say how it came about.
+
+    The message names the operation, the user's line (in the backward pass that of the operation
+    whose derivative it was), the ranges of its operands, and where a ``where`` did not keep an
+    infinite slope out, how to write it. It blames the operation that made the NaN, not those that
+    pass it on; if it came in with an argument, it says so. Functions run operation by operation,
+    and their results are checked one by one: for looking, not for training.
+
+    Args:
+        debug: False turns it off inside an outer ``debug_nans``.
+
+    Returns:
+        A context manager for this thread.
+
+    Example:
+        >>> import numpy as np, fxad
+        >>> with fxad.debug_nans():
+        ...     fxad.grad(lambda x: x / x)(0.0)
+        Traceback (most recent call last):
+          ...
+        fxad.errors.NonFiniteError: [div] invalid value (nan) encountered in div: ...
+    """
+    return config.override(debug_nans=debug)
+
+
+def debug_infs(debug: bool = True) -> AbstractContextManager[None]:
+    """Raise at the operation that makes an infinity, as ``debug_nans`` does for a NaN.
+
+    An infinity that an operand has already (a mask of ``-inf``, say) is passed on without an error.
+
+    Args:
+        debug: False turns it off inside an outer ``debug_infs``.
+
+    Returns:
+        A context manager for this thread.
+
+    Example:
+        >>> import fxad, fxad.numpy as fnp
+        >>> with fxad.debug_infs():
+        ...     fnp.exp(1000.0)
+        Traceback (most recent call last):
+          ...
+        fxad.errors.NonFiniteError: [exp] invalid value (inf) encountered in exp: ...
+    """
+    return config.override(debug_infs=debug)

@@ -54,6 +54,9 @@ def test_the_defaults_of_a_fresh_process():
         "disable_jit": (False, "default"),
         "check_mutation": (False, "default"),
         "checking_leaks": (False, "default"),
+        "safe_where": (False, "default"),
+        "debug_nans": (False, "default"),
+        "debug_infs": (False, "default"),
         "check_jaxprs": (False, "default"),
         "log_compiles": (False, "default"),
         "explain_cache_misses": (False, "default"),
@@ -341,6 +344,8 @@ def test_the_switches_are_overrides():
             assert config.disable_jit is False
     with switches.checking_leaks():
         assert config.checking_leaks is True
+    with switches.safe_where():
+        assert config.safe_where is True
     with switches.default_device("cuda:1"):
         assert config.default_device == "gpu:1"
     with switches.enable_x64(False):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import fxad.config as config
+import fxad.transforms.blame  # noqa: F401  (it puts itself in place where values are checked)
 from fxad.backends.pool import pool
 from fxad.compiler.arguments import Chosen
 from fxad.compiler.program import run
@@ -20,6 +21,7 @@ from fxad.compiler.reports import argument_names, explain_miss, log_traced, reme
 from fxad.compiler.tracing import Traced, trace_function
 from fxad.control.call import bind_call, call_primitive
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, weak_dtype
+from fxad.core.blame import watching
 from fxad.core.source import error
 from fxad.core.staging import JaxprTrace
 from fxad.core.trace import EVAL, Tracer, current_trace
@@ -27,6 +29,7 @@ from fxad.core.tracebacks import public_as
 from fxad.errors import ArgumentTypeError
 from fxad.transforms.common import check_callable, flatten_inputs, own
 from fxad.transforms.vmap import axis_sizes
+from fxad.transforms.watch import call_watched
 
 jit_p = call_primitive("jit", inlines="jaxpr")
 
@@ -157,8 +160,8 @@ def jit(
 
     @public_as(fun)
     def jitted(*args: Any, **kwargs: Any) -> Any:
-        if config.disable_jit:
-            return fun(*args, **kwargs)
+        if config.op_by_op:
+            return _op_by_op(fun, statics, args, kwargs)
         dynamic, rest, fixed, fixed_names = statics.split(args, kwargs)
         leaves, structure = flatten_inputs("jit", (dynamic, rest))
         trace = current_trace()
@@ -191,6 +194,16 @@ def jit(
 
     jitted.clear_cache = cache.clear  # type: ignore[attr-defined]
     return jitted
+
+
+def _op_by_op(
+    fun: Callable[..., Any], statics: Chosen, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Runs the function itself; in sight of what checks values, where this thread does."""
+    if not watching():
+        return fun(*args, **kwargs)
+    _, _, fixed, fixed_names = statics.split(args, kwargs)
+    return call_watched("jit", fun, args, kwargs, {*fixed, *fixed_names})
 
 
 def _signature(

@@ -11,13 +11,15 @@ import numpy as np
 from fxad.backends.registry import is_opaque
 from fxad.compiler.passes import optimize
 from fxad.compiler.reports import log_compiled
+from fxad.config import on_switch
 from fxad.control.call import per_jaxpr
 from fxad.core.aval import ShapedArray
+from fxad.core.blame import SWITCHES, watching
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var, set_executor
 from fxad.core.primitive import Primitive
 from fxad.core.reuse import fresh_variables, written_over
 from fxad.core.source import register_replay
-from fxad.core.trace import EVAL, EvalTrace
+from fxad.core.trace import EVAL, EvalTrace, under
 from fxad.core.tracebacks import name_operation
 from fxad.ops.base import broadcast_in_dim_p
 
@@ -181,12 +183,12 @@ def _into(ufunc: Any, position: int, *args: Any) -> Any:
     return ufunc(*args, out=args[position])
 
 
-@per_jaxpr
+@functools.partial(per_jaxpr, traces=False)
 def _optimized(closed: ClosedJaxpr) -> ClosedJaxpr:
     return optimize(closed)
 
 
-@per_jaxpr
+@functools.partial(per_jaxpr, traces=False)
 @log_compiled
 def _program(closed: ClosedJaxpr, namespace: int, on_host: bool) -> Program:
     optimized = _optimized(closed)
@@ -234,4 +236,19 @@ def run(closed: ClosedJaxpr, *args: Any) -> list[Any]:
     return program_for(closed, xp)(*args)
 
 
+def _run_checked(closed: ClosedJaxpr, *args: Any) -> list[Any]:
+    """Runs a jaxpr equation by equation, where this thread checks values."""
+    if not watching():
+        return run(closed, *args)
+    return under(EVAL, closed, *(np.bool_(a) if type(a) is bool else a for a in args))
+
+
+def _prepare_checked(closed: ClosedJaxpr, xp: Any) -> Callable[..., list[Any]]:
+    """As ``program_for``, checked where this thread checks values."""
+    return functools.partial(_run_checked, closed) if watching() else program_for(closed, xp)
+
+
 set_executor(run, program_for)
+on_switch(SWITCHES, lambda on: set_executor(
+    _run_checked if on else run, _prepare_checked if on else program_for
+))

@@ -16,7 +16,7 @@ from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, promote
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, alike
 from fxad.core.source import error, outside_rules
 from fxad.core.staging import hoist, stage
-from fxad.core.trace import EVAL, Tracer, current_trace
+from fxad.core.trace import EVAL, Tracer, current_trace, ground
 from fxad.errors import NonDifferentiableError, StructureError
 from fxad.ops.base import convert, placed_as
 from fxad.transforms.common import flatten_outputs, own
@@ -130,7 +130,7 @@ def merged(values: Sequence[Any], held: Sequence[bool], varying: Sequence[Any]) 
 
 def runs_as_python(leaves: Sequence[Any]) -> bool:
     """Whether a loop or branch runs the user's Python: on plain values, or without ``jit``."""
-    if config.disable_jit:
+    if config.op_by_op and (config.disable_jit or all_concrete(leaves)):
         return True
     return current_trace() is EVAL and not any(isinstance(x, Tracer) for x in leaves)
 
@@ -138,6 +138,11 @@ def runs_as_python(leaves: Sequence[Any]) -> bool:
 def all_concrete(leaves: Sequence[Any]) -> bool:
     """Whether every value is known, under derivatives perhaps."""
     return all(not isinstance(x, Tracer) or x.concrete() is not None for x in leaves)
+
+
+def all_grounded(leaves: Sequence[Any]) -> bool:
+    """Whether there are numbers under every value, those of a whole batch perhaps."""
+    return all(ground(x) is not None for x in leaves)
 
 
 def joined(a: ShapedArray, b: ShapedArray) -> ShapedArray | None:

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import fxad.config as config
 from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, axis_names, execute
 from fxad.core.primitive import Primitive, Rule
@@ -18,16 +19,20 @@ from fxad.transforms.staged import linearize_jaxpr, split_jaxpr, transpose_jaxpr
 from fxad.transforms.vmap import batch_jaxpr
 
 
-def per_jaxpr(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Remembers what a function of a closed jaxpr and hashable arguments gave, while it lives."""
+def per_jaxpr(function: Callable[..., Any], traces: bool = True) -> Callable[..., Any]:
+    """Remembers what a function of a closed jaxpr and hashable arguments gave, while it lives.
+
+    What it traces (a derivative, a batch) it remembers for the settings of the day.
+    """
     memory: WeakKeyDictionary[ClosedJaxpr, dict[Any, Any]] = WeakKeyDictionary()
 
     @wraps(function)
     def remembered(closed: ClosedJaxpr, *key: Any) -> Any:
         results = memory.setdefault(closed, {})
-        found = results.get(key)
+        full_key = (config.trace_key(), *key) if traces else key
+        found = results.get(full_key)
         if found is None:
-            found = results[key] = outside_rules(function, closed, *key)
+            found = results[full_key] = outside_rules(function, closed, *key)
         return found
 
     return remembered

@@ -16,12 +16,14 @@ from fxad.control.memory.budget import run_within
 from fxad.control.policies import ByPolicy, Policy
 from fxad.control.saving import linearize_saving
 from fxad.core.aval import aval_of
+from fxad.core.blame import watching
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Var, alike, axis_names
 from fxad.core.source import error
 from fxad.core.staging import hoist, stage
 from fxad.core.tracebacks import public_as
 from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs, own
+from fxad.transforms.watch import call_watched
 
 #: What makes policies and is none.
 _MAKERS = (
@@ -135,6 +137,8 @@ def checkpoint(
     @public_as(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         fixed = _static_positions(numbers, args)
+        if watching():
+            return call_watched("checkpoint", fun, args, kwargs, {*fixed, *names})
         fixed_names = {name: kwargs.pop(name) for name in names if name in kwargs}
         dynamic = tuple(a for i, a in enumerate(args) if i not in fixed)
         leaves, structure = flatten_inputs("checkpoint", (dynamic, kwargs))

@@ -45,9 +45,9 @@ from fxad.transforms.jvp import jvp_jaxpr, zeros_for
 from fxad.transforms.staged import linearize_jaxpr, transpose_jaxpr
 from fxad.transforms.tape import is_recorded
 from fxad.transforms.vmap import batch_jaxpr
+from fxad.transforms.watch import in_sight
 
 Branches = tuple[ClosedJaxpr, ...]
-
 
 # Branches of one signature -----------------------------------------------------------------------
 
@@ -300,6 +300,7 @@ cond_p = Primitive(
 
 
 @public
+@in_sight
 def cond(
     pred: Any,
     true_fun: Callable[..., Any],
@@ -358,6 +359,7 @@ def cond(
 
 
 @public
+@in_sight
 def switch(
     index: Any, branches: Sequence[Callable[..., Any]], *operands: Any, operand: Any = ()
 ) -> Any:

@@ -57,8 +57,8 @@ def run_function(xp: Any, *args: Any, fun: Flat, name: str, **params: Any) -> li
 
 def has_tangent(value: Any) -> bool:
     """Whether a result of a function at plain values is differentiated: by what it closes over."""
-    while isinstance(value, BatchTracer):
-        value = value.value
+    while isinstance(value, BatchTracer) or (isinstance(value, Tracer) and value.transparent):
+        value = value.below()
     return isinstance(value, JVPTracer | LinearizeTracer | TapeTracer)
 
 

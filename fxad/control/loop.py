@@ -15,6 +15,7 @@ from fxad.control.body import check_zero, split_by_linearizing
 from fxad.control.call import Call, jaxpr_cost, per_jaxpr, present, spread
 from fxad.control.products import Product, summed, take_products_out, unchanging
 from fxad.core.aval import ShapedArray
+from fxad.core.blame import counts_steps
 from fxad.core.jaxpr import (
     ClosedJaxpr,
     Jaxpr,
@@ -434,6 +435,9 @@ def at_home(xp: Any, values: Sequence[Any], avals: Sequence[ShapedArray]) -> lis
         xp.asarray(x, a.dtype) if isinstance(x, np.number | np.bool_) else x
         for x, a in zip(values, avals, strict=True)
     ]
+
+
+counts_steps(_scan_impl, "scan", "i")
 
 
 @per_jaxpr

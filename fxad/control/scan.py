@@ -13,6 +13,7 @@ import fxad.tree as tree
 from fxad.control.body import (
     Body,
     all_concrete,
+    all_grounded,
     as_own,
     gives_way,
     holding,
@@ -31,6 +32,7 @@ from fxad.control.loop import Loop, bind_loop
 from fxad.control.repeat import bind_repeat
 from fxad.control.trajectory import Repeat, checked_scheme
 from fxad.core.aval import ShapedArray, aval_of, describe
+from fxad.core.blame import counts_steps
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import error
 from fxad.core.staging import stage
@@ -46,9 +48,11 @@ from fxad.ops.base import dtype_of, reshape, shape_of
 from fxad.ops.indexing import getitem
 from fxad.ops.shape import concatenate, stack
 from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs
+from fxad.transforms.watch import in_sight
 
 
 @public
+@in_sight
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,
@@ -112,7 +116,8 @@ def scan(
     steps = _length(xs_leaves, structure, length)
     group = _unrolled(unroll, steps)
     loop = Steps(f, structure, count, steps, reverse, checked_scheme("scan", checkpoint))
-    if runs_as_python(leaves) and (steps or config.disable_jit):
+    seen = config.op_by_op and all_grounded(leaves)
+    if (seen or runs_as_python(leaves)) and (steps or config.disable_jit):
         return loop.run(init_leaves, xs_leaves)
     try:
         return loop.bind(init_leaves, xs_leaves, group)
@@ -347,6 +352,9 @@ class Steps:
         """The pair of trees that ``scan`` returns."""
         carry = tree.unflatten(self.init_structure, leaves[: self.count])
         return carry, tree.unflatten(ys_structure, leaves[self.count :])
+
+
+counts_steps(Steps.run, "scan", "i")
 
 
 def _kind(x: Any) -> str:

@@ -28,6 +28,7 @@ from fxad.control.repeat import bind_repeat
 from fxad.control.scan import scan
 from fxad.control.trajectory import Repeat, checked_scheme, exceeded
 from fxad.core.aval import ShapedArray, aval_of, describe, is_value
+from fxad.core.blame import counts_steps
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.core.tracebacks import public
@@ -38,11 +39,13 @@ from fxad.errors import (
 )
 from fxad.ops.identity import copy
 from fxad.transforms.common import check_callable, flatten_inputs
+from fxad.transforms.watch import in_sight
 
 T = TypeVar("T")
 
 
 @public
+@in_sight
 def while_loop(
     cond_fun: Callable[[Any], Any],
     body_fun: Callable[[Any], Any],
@@ -208,12 +211,16 @@ class _While:
         return body, avals
 
 
+counts_steps(_While.run, "while_loop", "steps")
+
+
 def tuple_of(structure: Any) -> Any:
     """The structure of a tuple of one such tree."""
     return tree.structure((tree.unflatten(structure, range(structure.num_leaves)),))
 
 
 @public
+@in_sight
 def fori_loop(
     lower: Any,
     upper: Any,

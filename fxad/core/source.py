@@ -136,6 +136,11 @@ def outside_scopes(function: Callable[..., Any], /, *args: Any) -> Any:
         _scope.reset(token)
 
 
+def is_library(code: CodeType) -> bool:
+    """Whether code is not the user's own."""
+    return code.co_filename.startswith(_LIBRARY)
+
+
 def assigns_item(depth: int) -> bool:
     """Whether the frame that many calls up the stack is in the middle of ``a[i] = ...``."""
     frame = sys._getframe(depth + 1)

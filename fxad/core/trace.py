@@ -75,6 +75,8 @@ class Tracer:
     #: Above ndarray and its subclasses, so that their operators defer.
     __array_priority__ = 1000
     __hash__: Any = None
+    #: Whether it only shows what is done to the value below it.
+    transparent = False
 
     _trace: Trace
 

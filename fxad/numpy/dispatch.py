@@ -18,6 +18,7 @@ import numpy as np
 import fxad.config as config
 from fxad.backends.registry import backend_of, resolve
 from fxad.core.aval import PYTHON_SCALARS, DType, weak_dtype
+from fxad.core.blame import checked_call, watching
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentTypeError, TracerAssignmentError
@@ -97,7 +98,7 @@ def dispatching(numpy_function: Any, implementation: Callable[..., Any]) -> Call
         for x in kwargs.values():
             if type(x) not in PLAIN:
                 return _decide(numpy_function, implementation, args, kwargs)
-        if config.default_float is FLOAT64:
+        if config.numpy_as_is:
             return numpy_function(*args, **kwargs)
         return _decide(numpy_function, implementation, args, kwargs)
 
@@ -113,7 +114,7 @@ def _decide(
     kind = kinds(args)
     if kwargs:
         kind |= kinds(kwargs.values())
-    if kind == ARRAY and config.default_float is FLOAT64:
+    if kind == ARRAY and config.numpy_as_is:
         return numpy_function(*args, **kwargs)
     if kind & TRACED:
         return implementation(*args, **kwargs)
@@ -126,6 +127,8 @@ def _decide(
     if not kind & ARRAY and config.default_float is not FLOAT64:
         args = tuple(map(_narrow, args))
         kwargs = {name: _narrow(x) for name, x in kwargs.items()}
+    if watching() and not implementation.__module__.endswith("creation"):
+        return checked_call(implementation.__name__, numpy_function, args, kwargs)
     return numpy_function(*args, **kwargs)
 
 

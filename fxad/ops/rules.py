@@ -301,3 +301,50 @@ mul_p: Primitive = elementwise(
     ufunc=np.multiply,
 )
 mul: Rule = mul_p.bind
+
+
+def _safe_mul_impl(xp: Any, x: Any, y: Any, *, both: bool) -> Any:
+    with np.errstate(invalid="ignore"):
+        product = x * y
+    zero = xp.logical_or(xp.equal(x, 0), xp.equal(y, 0)) if both else xp.equal(x, 0)
+    out = xp.where(zero, product.dtype.type(0), product)
+    return out if type(out) is type(product) else out[()]
+
+
+#: The product of a tangent and a slope under ``config.safe_where``: zero where ``x`` is zero, or,
+#: with ``both``, where either is. There it does not vary with the other factor.
+safe_mul_p: Primitive = elementwise(
+    "safe_mul",
+    impl=_safe_mul_impl,
+    jvps=(
+        lambda t, out, x, y, both: safe_mul(t, y, both),
+        lambda t, out, x, y, both: safe_mul(x, t, True),
+    ),
+    transposes=(
+        lambda ct, x, y, both: safe_mul(ct, y, both),
+        lambda ct, x, y, both: safe_mul(x, ct, True),
+    ),
+    keeps_weak=True,
+    scalar="safe_mul",
+    flops=3,
+)
+
+
+def safe_mul(x: Any, y: Any, both: bool = False) -> Any:
+    """``x * y``, and 0 where ``x`` (with ``both``, or ``y``) is 0, whatever the other is."""
+    if type(y) is int and not both:
+        return mul(x, y)
+    return safe_mul_p.bind(x, y, both=both)
+
+
+def safe_jvp(
+    primitive: Primitive, primals: Sequence[Any], tangents: Sequence[Any], params: dict[str, Any]
+) -> tuple[Any, Any]:
+    """The ``jvp`` of a primitive with partials, where zero tangents stay zero."""
+    out = primitive.bind(*primals, **params)
+    total = None
+    for partial, tangent in zip(primitive.partials or (), tangents, strict=True):
+        if partial is not None and tangent is not None:
+            slope = partial(out, *primals, **params) if callable(partial) else partial
+            total = add_any(total, like(safe_mul(tangent, slope), out))
+    return out, total

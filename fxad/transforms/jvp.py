@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+import fxad.config as config
 import fxad.tree as tree
 from fxad.core.aval import (
     PYTHON_SCALARS,
@@ -25,6 +26,7 @@ from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError
 from fxad.ops.base import convert, zeros_like
 from fxad.ops.indexing import zeros_beside
+from fxad.ops.rules import safe_jvp
 from fxad.transforms.common import (
     check_callable,
     check_like,
@@ -121,11 +123,32 @@ class JVPTrace(Trace):
         return value, None
 
 
+class SafeJVPTrace(JVPTrace):
+    """The trace under ``config.safe_where``: slopes multiply tangents so that zeros stay."""
+
+    __slots__ = ()
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Interprets one application of a primitive."""
+        pairs = [self.split(a) for a in args]
+        if primitive.partials is None or all(t is None for _, t in pairs):
+            return super().process(primitive, args, params)
+        primals, tangents = [p for p, _ in pairs], [t for _, t in pairs]
+        parent: Any = self.parent
+        out, tangent = under(parent, safe_jvp, primitive, primals, tangents, params)
+        return out if tangent is None else JVPTracer(self, out, tangent)
+
+
+def _new_trace() -> JVPTrace:
+    kind = SafeJVPTrace if config.safe_where else JVPTrace
+    return kind(current_trace())
+
+
 def jvp_flat(
     fun: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any]
 ) -> tuple[list[Any], list[Any]]:
     """Primal outputs and tangents (None for zero) of a function of flat arguments."""
-    trace = JVPTrace(current_trace())
+    trace = _new_trace()
     args = [
         p if t is None else JVPTracer(trace, p, t) for p, t in zip(primals, tangents, strict=True)
     ]
@@ -207,7 +230,7 @@ def jvp(
         count = len(leaves)
         return leaves + aux_leaves
 
-    trace = JVPTrace(current_trace())
+    trace = _new_trace()
     args = [
         p if t is None else JVPTracer(trace, p, t)
         for p, t in zip(flat_primals, checked, strict=True)

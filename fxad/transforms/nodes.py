@@ -16,7 +16,7 @@ from fxad.core.source import inside
 from fxad.core.trace import EVAL, EvalTrace, LinearOperand, current_trace
 from fxad.ops.base import add_any, fit, unbroadcast
 from fxad.ops.elementwise import mul
-from fxad.ops.rules import Deferred
+from fxad.ops.rules import Deferred, safe_mul
 
 _ticks = count()
 
@@ -31,7 +31,8 @@ class Node(LinearOperand):
     result depends on is freed as soon as its function drops it.
     """
 
-    __slots__ = ("tick",)
+    #: While values are checked a node knows its ``origin``: the operation of the user's.
+    __slots__ = ("tick", "origin")
 
     def __init__(self, aval: Any) -> None:
         self.aval, self.tick = aval, next(_ticks)
@@ -106,6 +107,31 @@ class Combined(Node):
     def release(self) -> None:
         """Frees the factors."""
         self.terms = ()
+
+
+class SafelyCombined(Combined):
+    """A ``Combined`` in which a cotangent or tangent of zero stays zero, whatever the factor."""
+
+    __slots__ = ()
+
+    def pull(self, ct: Any, eager: bool, give: Give) -> None:
+        """The cotangent times each factor, summed over what was broadcast."""
+        for node, factor in self.terms:
+            give(node, unbroadcast(_times(ct, factor), node.aval))
+
+    def push(self, tangents: dict[Node, Any]) -> Any:
+        """The sum."""
+        total = None
+        for node, factor in self.terms:
+            part = fit(_times(tangents[node], factor), self.aval.shape, self.aval.dtype)
+            total = add_any(total, part)
+        return total
+
+
+def _times(tangent: Any, factor: Any) -> Any:
+    if factor is None:
+        return tangent
+    return safe_mul(tangent, factor() if type(factor) is Deferred else factor)
 
 
 def _multiply_into(ct: Any, own: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+import fxad.config as config
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, float0
 from fxad.core.primitive import Primitive
 from fxad.core.source import error, running_rule
@@ -14,7 +15,15 @@ from fxad.core.trace import Trace, Tracer, current_trace, register_tracer, under
 from fxad.errors import NonDifferentiableError
 from fxad.ops.rules import nonlinear
 from fxad.transforms.jvp import PrimalTracer
-from fxad.transforms.nodes import Applied, Combined, Node, Product, Projected, Refused
+from fxad.transforms.nodes import (
+    Applied,
+    Combined,
+    Node,
+    Product,
+    Projected,
+    Refused,
+    SafelyCombined,
+)
 
 #: The abstract values of NumPy's scalars, which are the same for all of a type.
 _SCALAR_AVALS = {
@@ -218,6 +227,19 @@ class LinearizeTrace(Trace):
         return value, None
 
 
+class SafeLinearizeTrace(LinearizeTrace):
+    """The trace under ``config.safe_where``."""
+
+    __slots__ = ()
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Runs the primals and records the tangents, with products that keep zeros."""
+        out = super().process(primitive, args, params)
+        if type(out) is LinearizeTracer and out._trace is self and type(out.node) is Combined:
+            out.node = SafelyCombined(out.node.aval, out.node.terms)
+        return out
+
+
 def linearize_flat(
     fun: Callable[..., Sequence[Any]],
     primals: Sequence[Any],
@@ -229,7 +251,8 @@ def linearize_flat(
     Returns the outputs, and the tape's nodes of the outputs' and of those inputs' tangents; a
     node of None stands for no tangent.
     """
-    trace = LinearizeTrace(current_trace(), transformation)
+    kind = SafeLinearizeTrace if config.safe_where else LinearizeTrace
+    trace = kind(current_trace(), transformation)
     nodes = [Node(a) if a is not None and a.dtype.kind in "fc" else None for a in avals]
     args = [
         p if n is None else LinearizeTracer(trace, p, n)

@@ -9,6 +9,7 @@ import scipy.special
 import fxad.ops.elementwise as ops
 import fxad.ops.floats as floats
 import fxad.ops.logic as logic
+import fxad.ops.rules as rules
 import fxad.ops.special as special
 import fxad.ops.trigonometry as angles
 from fxad.core.primitive import Primitive
@@ -188,6 +189,38 @@ PARAMETERS = (
         REAL,
         (ops.round_p,),
         order=0,
+    ),
+)
+
+
+
+def _safe_products(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInput]:
+    for both in (False, True):
+        yield from samples_over(SIGNED, SIGNED, both=both)(rng, dtype)
+        yield SampleInput((np.zeros((), dtype), np.asarray(2, dtype)), {"both": both}, smooth=False)
+        if dtype.kind in "fc":
+            values = np.array([0.0, -0.0, 1.0, np.inf, np.nan], dtype)
+            yield SampleInput((values[:, None].copy(), values), {"both": both}, smooth=False)
+
+
+def _safe_product(x: Any, y: Any, both: bool) -> Any:
+    product = np.multiply(x, y)
+    zero = np.broadcast_to(np.equal(x, 0), product.shape)
+    zero = zero | np.equal(y, 0) if both else zero
+    return np.where(zero, np.zeros((), product.dtype), product)
+
+
+SAFE_PRODUCTS = (
+    OpInfo(
+        "safe_mul",
+        rules.safe_mul,
+        _safe_product,
+        _safe_products,
+        EVERY,
+        (rules.safe_mul_p,),
+        linear=(0, 1),
+        elementwise=True,
+        errors=mismatched("safe_mul"),
     ),
 )
 
@@ -445,6 +478,7 @@ INTEGERS = (
 TABLE = (
     *ARITHMETIC,
     *PARAMETERS,
+    *SAFE_PRODUCTS,
     *EXPONENTIAL,
     *TRIGONOMETRIC,
     *SPECIAL,

@@ -1,0 +1,333 @@
+"""NaN blame for derivatives: whose slope it was, and whether a ``where`` let it through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+import fxad.config as config
+from fxad.core.advice import double_where
+from fxad.core.blame import (
+    CONTEXTS,
+    check,
+    elements,
+    in_place_of,
+    listing,
+    marks,
+    steps,
+    title,
+    watching,
+)
+from fxad.core.primitive import Primitive
+from fxad.core.source import Source, register_replay, user_source
+from fxad.core.trace import ground
+from fxad.errors import NonFiniteError
+from fxad.ops.base import dtype_of, shape_of, unbroadcast, zeros_like
+from fxad.ops.elementwise import mul_p, select, select_p
+from fxad.ops.logic import eq, isfinite, logical_and, logical_not, ne
+from fxad.ops.rules import Deferred
+from fxad.transforms.jvp import JVPTrace, SafeJVPTrace
+from fxad.transforms.nodes import Applied, Combined, Node, Product, Projected, SafelyCombined
+from fxad.transforms.tape import (
+    LinearizeTrace,
+    LinearizeTracer,
+    SafeLinearizeTrace,
+    TapeTrace,
+    TapeTracer,
+)
+
+
+class Origin:
+    """Where a node of the tape comes from: the user's operation, its line and its operands."""
+
+    __slots__ = ("operation", "name", "source", "steps", "operands")
+
+    def __init__(self, operation: str, name: str, operands: Sequence[Any]) -> None:
+        self.operation, self.name, self.operands = operation, name, operands
+        self.steps = steps()
+        self.source: Source | None = user_source()
+
+
+def origin_of(node: Node) -> Origin | None:
+    """What is known of where a node comes from."""
+    return getattr(node, "origin", None)
+
+
+def _note(node: Any, operation: str, name: str, operands: Sequence[Any]) -> None:
+    if origin_of(node) is None:
+        node.origin = Origin(operation, name, operands)
+
+
+# Recording --------------------------------------------------------------------------------------
+
+
+def _watch_recording(kind: type[LinearizeTrace]) -> None:
+    plain = kind.process
+
+    @in_place_of(kind, "process")
+    def process(
+        self: LinearizeTrace, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]
+    ) -> Any:
+        out = plain(self, primitive, args, params)
+        if watching():
+            outs = out if primitive.multiple_results else (out,)
+            mine = [y for y in outs if type(y) is LinearizeTracer and y._trace is self]
+            if mine:
+                operands = [ground(a) for a in args]
+                whole = title(primitive, params)
+                if primitive.stage is not None:  # a rule of the user's own has made the values
+                    check(whole, operands, [ground(y) for y in outs], primitive)
+                for y in mine:
+                    _note(y.node, whole, primitive.name, operands)
+        return out
+
+    CONTEXTS[id(LinearizeTrace._by_rule.__code__)] = _while_tangent
+
+
+def _while_tangent(
+    found: dict[str, Any], primitive: Primitive | None, args: Sequence[Any]
+) -> tuple[str, dict[str, Any]]:
+    """In a ``jvp`` rule: the tangent's work, unless it is the value itself that is computed."""
+    of, primals = found["primitive"], found.get("primals", ())
+    tangents = found.get("tangents")
+    if tangents is None or all(t is None for t in tangents):
+        return "", {}
+    if of is primitive and all(ground(p) is a for p, a in zip(primals, args, strict=False)):
+        return "", {}
+    whole = title(of, found["params"])
+    named = {f"a tangent of {whole}": t for t in tangents if t is not None}
+    return f"in the derivative of {whole}", named
+
+
+for _kind in (JVPTrace, SafeJVPTrace):
+    CONTEXTS[id(_kind.process.__code__)] = _while_tangent
+for _trace in (LinearizeTrace, SafeLinearizeTrace):
+    _watch_recording(_trace)
+
+_record = TapeTrace.process
+
+
+@in_place_of(TapeTrace, "process")
+def _record_watched(
+    self: TapeTrace, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]
+) -> Any:
+    out = _record(self, primitive, args, params)
+    if watching():
+        for y in out if primitive.multiple_results else (out,):
+            if type(y) is TapeTracer and y._trace is self:
+                node = y.node
+                for each in (node, node.source) if isinstance(node, Projected) else (node,):
+                    _note(each, primitive.name, primitive.name, [ground(a) for a in args])
+    return out
+
+
+# The backward pass -------------------------------------------------------------------------------
+
+
+class _Pass:
+    """What a backward pass has done so far: the nodes pulled, and sums of NumPy's scalars."""
+
+    def __init__(self) -> None:
+        self.pulled: list[tuple[Node, Any]] = []
+        self.sums: dict[int, Any] = {}
+
+    def given(self, node: Node, part: Any) -> None:
+        """Checks the sum of a node's cotangents where the backward pass adds plain scalars."""
+        if isinstance(part, np.generic):
+            before = self.sums.get(node.tick)
+            with np.errstate(all="ignore"):
+                total = self.sums[node.tick] = part if before is None else before + part
+            if before is not None:
+                check("add_any", (before, part), (total,))
+
+
+_passes: WeakKeyDictionary[Callable[..., Any], _Pass] = WeakKeyDictionary()
+
+
+def _watch_pulling(kind: type[Node]) -> None:
+    plain_pull, plain_push = kind.pull, kind.push
+
+    @in_place_of(kind, "pull")
+    def pull(self: Node, ct: Any, eager: bool, give: Callable[[Any, Any], None]) -> None:
+        if not watching():
+            plain_pull(self, ct, eager, give)
+            return
+        origin = origin_of(self)
+        done = _passes.setdefault(give, _Pass())
+        done.pulled.append((self, ct))
+
+        def give_checked(node: Node, part: Any) -> None:
+            done.given(node, part)
+            give(node, part)
+
+        try:
+            plain_pull(self, ct, False, give_checked)
+        except NonFiniteError as e:
+            raise _explained(e, origin, self, ct, done.pulled) from None
+
+    @in_place_of(kind, "push")
+    def push(self: Node, tangents: dict[Node, Any]) -> Any:
+        origin = origin_of(self)  # noqa: F841  (read by who asks for the user's line)
+        return plain_push(self, tangents)
+
+    register_replay(pull, _line)
+    register_replay(push, _line)
+    CONTEXTS[id(pull.__code__)] = _while_pulling
+    CONTEXTS[id(push.__code__)] = _while_pushing
+
+
+def _line(found: dict[str, Any]) -> Source | None:
+    origin = found.get("origin")
+    return origin.source if origin else None
+
+
+def _while_pulling(
+    found: dict[str, Any], primitive: Primitive | None, args: Sequence[Any]
+) -> tuple[str, dict[str, Any]]:
+    origin, ct = found["origin"], found["ct"]
+    if origin is None or isinstance(ct, list):
+        return "", {}
+    names = {"the cotangent": ct}
+    if primitive is mul_p and isinstance(found["self"], Combined) and args[0] is ground(ct):
+        names[f"the slope of {origin.operation}"] = args[1]
+    return f"in the backward pass of {origin.operation}{origin.steps}", names
+
+
+def _while_pushing(
+    found: dict[str, Any], primitive: Primitive | None, args: Sequence[Any]
+) -> tuple[str, dict[str, Any]]:
+    origin = found["origin"]
+    return f"in the derivative of {origin.operation}{origin.steps}" if origin else "", {}
+
+
+def _keep(kind: type[Node]) -> None:
+    """Nodes that have been pulled are read again by the diagnosis."""
+    plain = kind.release
+
+    @in_place_of(kind, "release")
+    def release(self: Node) -> None:
+        if not watching():
+            plain(self)
+
+
+for _node in (Combined, SafelyCombined, Applied, Product):
+    _watch_pulling(_node)
+for _node in (Combined, Applied, Product):
+    _keep(_node)
+
+
+# The diagnosis -----------------------------------------------------------------------------------
+
+
+def _explained(
+    e: NonFiniteError, origin: Origin | None, node: Node, ct: Any, pulled: Sequence[Any]
+) -> NonFiniteError:
+    """The error with what the operation had, and what is wrong with its slope."""
+    if e.explained or origin is None or isinstance(ct, list):
+        return e
+    problem, _, way_out = str(e).rpartition("\n")
+    lines = [f"{origin.operation} itself was given:", *listing(origin.operands, {})]
+    with config.override(debug_nans=False, debug_infs=False), np.errstate(all="ignore"):
+        slope, trap = _infinite_slope(node, ct)
+        culprit = None if trap is None else _untaken_branch(node, trap, pulled)
+        if slope is not None:
+            lines.append(f"The slope of {origin.operation} is not finite at {elements(slope)}.")
+            way_out = f"Keep the operand of {origin.operation} away from there: it has no slope."
+        if trap is not None:
+            lines.append(f"Its cotangent is 0 there at {elements(trap)}: 0 times that is NaN.")
+        if culprit is not None:
+            lines += _trap_lines(origin, *culprit)
+            way_out = "Or switch fxad.safe_where() on: zero cotangents stay zero."
+    explained = NonFiniteError("\n".join([problem, *lines, way_out]))
+    explained.explained = True
+    return explained
+
+
+def _trap_lines(origin: Origin, where: Origin | None, on_true: bool) -> list[str]:
+    line = where.source if where else None
+    fix = double_where(line, origin.source, origin.name, on_true)
+    return [
+        f"The untaken branch of this `where` has an infinite derivative ({origin.operation}): "
+        f"{line}",
+        "It discards the value there, but not the slope. Make the operand safe as well:",
+        f"    {fix}",
+    ]
+
+
+def _infinite_slope(node: Node, ct: Any) -> tuple[Any, Any]:
+    """Where the slope is infinite or NaN, and where the cotangent is exactly zero beside it.
+
+    None stands for nowhere, and for a slope that is no factor.
+    """
+    if isinstance(node, Combined):
+        for _, factor in node.terms:
+            slope = factor() if type(factor) is Deferred else factor
+            unbounded = None if slope is None else logical_not(isfinite(slope))
+            if unbounded is not None and _somewhere(unbounded) is not None:
+                return _somewhere(unbounded), _somewhere(logical_and(eq(ct, 0), unbounded))
+        return None, None
+    parts: list[Any] = []
+    node.pull(zeros_like(ct), False, lambda _, part: parts.append(part))
+    if any(marks(ground(part), "nan") is not None for part in parts):
+        return None, _somewhere(eq(ct, 0))
+    return None, None
+
+
+def _somewhere(mask: Any) -> Any:
+    """A mask on the ground, if it holds anywhere and is known."""
+    found = ground(mask)
+    return found if found is not None and np.any(found) else None
+
+
+def _untaken_branch(
+    node: Node, trap: Any, pulled: Sequence[tuple[Node, Any]]
+) -> tuple[Origin | None, bool] | None:
+    """The ``where`` whose discarded cotangents would have come to the trap, and which branch.
+
+    It is asked by experiment: other numbers in the place of the zeros that it put there are pulled
+    on to the node; where something comes out there, the zero is the doing of that ``where``.
+    """
+    for chooser, ct in reversed(pulled):
+        if not isinstance(chooser, Applied) or chooser.primitive is not select_p:
+            continue
+        for position in (1, 2):
+            branch = chooser.args[position]
+            if not isinstance(branch, Node):
+                continue
+            shape, dtype = shape_of(ct), dtype_of(ct)
+            probe = np.random.default_rng(0).uniform(1, 2, shape).astype(dtype)
+            which = chooser.args[0]
+            lost = select(which, probe, 0) if position == 1 else select(which, 0, probe)
+            arrived = _pulled_on(branch, unbroadcast(lost, branch.aval), node)
+            if arrived is None or shape_of(arrived) != node.aval.shape:
+                continue
+            there = ground(ne(arrived, 0))
+            if there is not None and np.any(there & trap if there.shape == trap.shape else there):
+                return origin_of(chooser), position == 2
+    return None
+
+
+def _pulled_on(start: Node, ct: Any, goal: Node) -> Any:
+    """What a cotangent of one node comes to at another; None: nothing gets there."""
+    pending: dict[int, tuple[Node, Any]] = {}
+    ticks: list[int] = []
+
+    def give(node: Node, part: Any) -> None:
+        before = pending.get(node.tick)
+        if before is None:
+            heappush(ticks, -node.tick)
+        elif not isinstance(part, list):
+            part = before[1] + part
+        pending[node.tick] = node, part
+
+    give(start, ct)
+    while ticks and -ticks[0] >= goal.tick:
+        node, part = pending.pop(-heappop(ticks))
+        if node is goal:
+            return part
+        node.pull(part, False, give)
+    return None
