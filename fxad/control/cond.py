@@ -24,6 +24,7 @@ from fxad.control.body import (
 from fxad.control.call import jaxpr_cost, per_jaxpr, present, spread
 from fxad.control.effects import refuse_io_of_all_examples
 from fxad.core.aval import ShapedArray, aval_of, describe, is_differentiable, is_value
+from fxad.core.blame import counts
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, Var, axis_names, execute
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
@@ -452,6 +453,9 @@ def _call_branch(
                 avals = _joined_outputs(operation, outputs)
         outs = like_avals(outs, avals)
     return tree.unflatten(out_structure, owned(outs, leaves))
+
+
+counts(_call_branch, "branch", "cond", "place")
 
 
 #: What functions were found to return, for arguments of some types.

@@ -15,7 +15,7 @@ from fxad.control.body import check_zero, split_by_linearizing
 from fxad.control.call import Call, jaxpr_cost, per_jaxpr, present, spread
 from fxad.control.products import Product, summed, take_products_out, unchanging
 from fxad.core.aval import ShapedArray
-from fxad.core.blame import counts_steps
+from fxad.core.blame import counts
 from fxad.core.jaxpr import (
     ClosedJaxpr,
     Jaxpr,
@@ -437,7 +437,7 @@ def at_home(xp: Any, values: Sequence[Any], avals: Sequence[ShapedArray]) -> lis
     ]
 
 
-counts_steps(_scan_impl, "scan", "i")
+counts(_scan_impl, "step", "scan", "i")
 
 
 @per_jaxpr

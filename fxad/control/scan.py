@@ -32,7 +32,7 @@ from fxad.control.loop import Loop, bind_loop
 from fxad.control.repeat import bind_repeat
 from fxad.control.trajectory import Repeat, checked_scheme
 from fxad.core.aval import ShapedArray, aval_of, describe
-from fxad.core.blame import counts_steps
+from fxad.core.blame import counts
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import error
 from fxad.core.staging import stage
@@ -354,7 +354,7 @@ class Steps:
         return carry, tree.unflatten(ys_structure, leaves[self.count :])
 
 
-counts_steps(Steps.run, "scan", "i")
+counts(Steps.run, "step", "scan", "i")
 
 
 def _kind(x: Any) -> str:

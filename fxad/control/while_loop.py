@@ -28,7 +28,7 @@ from fxad.control.repeat import bind_repeat
 from fxad.control.scan import scan
 from fxad.control.trajectory import Repeat, checked_scheme, exceeded
 from fxad.core.aval import ShapedArray, aval_of, describe, is_value
-from fxad.core.blame import counts_steps
+from fxad.core.blame import counts
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.core.tracebacks import public
@@ -211,7 +211,7 @@ class _While:
         return body, avals
 
 
-counts_steps(_While.run, "while_loop", "steps")
+counts(_While.run, "step", "while_loop", "steps")
 
 
 def tuple_of(structure: Any) -> Any:

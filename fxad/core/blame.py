@@ -34,24 +34,25 @@ Context = Callable[[dict[str, Any], Primitive | None, Sequence[Any]], tuple[str,
 CONTEXTS: dict[int, Context] = {}
 
 
-#: Functions that run the steps of a loop, by their code: what users call it, and its counter.
-_LOOPS: dict[int, tuple[str, str]] = {}
+#: Functions that run parts of the user's function, by their code: what a part is called ("step of
+#: scan"), and the local variable that holds its number.
+_PARTS: dict[int, tuple[str, str, str]] = {}
 
 
-def counts_steps(function: Callable[..., Any], loop: str, counter: str) -> None:
-    """Says that a local variable of a function is the number of a loop's step."""
-    _LOOPS[id(function.__code__)] = loop, counter
+def counts(function: Callable[..., Any], part: str, whole: str, counter: str) -> None:
+    """Says that a local variable of a function is the number of a loop's step, say."""
+    _PARTS[id(function.__code__)] = part, whole, counter
 
 
-def steps() -> str:
-    """The steps of the loops that are running: " (step 3 of scan)"; or nothing."""
+def parts() -> str:
+    """The parts of loops and branches that are running: " (step 3 of scan)"; or nothing."""
     frame: FrameType | None = sys._getframe(1)
     found = []
     while frame is not None:
-        loop, counter = _LOOPS.get(id(frame.f_code), ("", ""))
-        number = frame.f_locals.get(counter) if loop else None
+        part, whole, counter = _PARTS.get(id(frame.f_code), ("", "", ""))
+        number = frame.f_locals.get(counter) if part else None
         if number is not None:
-            found.append(f"step {number} of {loop}")
+            found.append(f"{part} {number} of {whole}")
         frame = frame.f_back
     return f" ({', '.join(found)})" if found else ""
 
@@ -215,16 +216,16 @@ def spread(x: Any) -> str:
         return str(aval)
     if aval.shape == ():
         return f"{aval} = {x if type(x) in (bool, int, float, complex) else x.item()}"
-    parts = []
+    shown = []
     finite = x[np.isfinite(x)]
     if finite.size:
         is_complex = aval.dtype.kind == "c"
         size = np.abs(finite) if is_complex else finite
         low, high = size.min().item(), size.max().item()
-        parts.append(f"{'|x| ' if is_complex else ''}min {low:.6g}, max {high:.6g}")
-    counts = (("nan", np.isnan(x)), ("inf", np.isinf(x)), ("zero", x == 0))
-    parts += [f"{int(c.sum())} {word}" for word, c in counts if c.any()]
-    return f"{aval} {', '.join(parts)}"
+        shown.append(f"{'|x| ' if is_complex else ''}min {low:.6g}, max {high:.6g}")
+    special = (("nan", np.isnan(x)), ("inf", np.isinf(x)), ("zero", x == 0))
+    shown += [f"{int(where.sum())} {word}" for word, where in special if where.any()]
+    return f"{aval} {', '.join(shown)}"
 
 
 def _surroundings(
@@ -235,18 +236,21 @@ def _surroundings(
     Names are by identity of the value on the ground.
     """
     frame: FrameType | None = sys._getframe(2)
+    user: FrameType | None = None
     phrase, names = "", dict[int, str]()
-    while frame is not None and is_library(frame.f_code):
+    while frame is not None:
         context = CONTEXTS.get(id(frame.f_code))
         if context is not None:
             words, values = context(frame.f_locals, primitive, args)
             phrase += f", {words}" if words else ""
             names.update({id(ground(v)): n for n, v in values.items()})
+        if user is None and not is_library(frame.f_code):
+            user = frame
         frame = frame.f_back
-    if frame is not None:
-        for owner, leaf in _variables(frame):
+    if user is not None:
+        for owner, leaf in _variables(user):
             names.setdefault(id(ground(leaf)), owner)
-    return phrase + steps(), names, frame
+    return phrase + parts(), names, user
 
 
 def _variables(frame: FrameType) -> Iterator[tuple[str, Any]]:

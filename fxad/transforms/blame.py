@@ -18,7 +18,7 @@ from fxad.core.blame import (
     in_place_of,
     listing,
     marks,
-    steps,
+    parts,
     title,
     watching,
 )
@@ -44,11 +44,11 @@ from fxad.transforms.tape import (
 class Origin:
     """Where a node of the tape comes from: the user's operation, its line and its operands."""
 
-    __slots__ = ("operation", "name", "source", "steps", "operands")
+    __slots__ = ("operation", "name", "source", "parts", "operands")
 
     def __init__(self, operation: str, name: str, operands: Sequence[Any]) -> None:
         self.operation, self.name, self.operands = operation, name, operands
-        self.steps = steps()
+        self.parts = parts()
         self.source: Source | None = user_source()
 
 
@@ -194,14 +194,14 @@ def _while_pulling(
     names = {"the cotangent": ct}
     if primitive is mul_p and isinstance(found["self"], Combined) and args[0] is ground(ct):
         names[f"the slope of {origin.operation}"] = args[1]
-    return f"in the backward pass of {origin.operation}{origin.steps}", names
+    return f"in the backward pass of {origin.operation}{origin.parts}", names
 
 
 def _while_pushing(
     found: dict[str, Any], primitive: Primitive | None, args: Sequence[Any]
 ) -> tuple[str, dict[str, Any]]:
     origin = found["origin"]
-    return f"in the derivative of {origin.operation}{origin.steps}" if origin else "", {}
+    return f"in the derivative of {origin.operation}{origin.parts}" if origin else "", {}
 
 
 def _keep(kind: type[Node]) -> None:
@@ -270,9 +270,9 @@ def _infinite_slope(node: Node, ct: Any) -> tuple[Any, Any]:
             if unbounded is not None and _somewhere(unbounded) is not None:
                 return _somewhere(unbounded), _somewhere(logical_and(eq(ct, 0), unbounded))
         return None, None
-    parts: list[Any] = []
-    node.pull(zeros_like(ct), False, lambda _, part: parts.append(part))
-    if any(marks(ground(part), "nan") is not None for part in parts):
+    pulled: list[Any] = []
+    node.pull(zeros_like(ct), False, lambda _, part: pulled.append(part))
+    if any(marks(ground(part), "nan") is not None for part in pulled):
         return None, _somewhere(eq(ct, 0))
     return None, None
 
