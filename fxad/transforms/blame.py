@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
+from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,7 +25,7 @@ from fxad.core.blame import (
     watching,
 )
 from fxad.core.primitive import Primitive
-from fxad.core.source import Source, register_replay, user_source
+from fxad.core.source import Source, is_library, register_replay, user_source
 from fxad.core.trace import ground
 from fxad.errors import NonFiniteError
 from fxad.ops.base import dtype_of, shape_of, unbroadcast, zeros_like
@@ -119,10 +121,22 @@ def _record_watched(
     if watching():
         for y in out if primitive.multiple_results else (out,):
             if type(y) is TapeTracer and y._trace is self:
-                node = y.node
+                node, whose = y.node, _under_rule() or (primitive, params, args)
+                of, its_params, operands = whose
                 for each in (node, node.source) if isinstance(node, Projected) else (node,):
-                    _note(each, primitive.name, primitive.name, [ground(a) for a in args])
+                    _note(each, title(of, its_params), of.name, [ground(a) for a in operands])
     return out
+
+
+def _under_rule() -> tuple[Primitive, dict[str, Any], Sequence[Any]] | None:
+    """The operation of the user's whose derivative rule is running, with its operands."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_library(frame.f_code):
+        if frame.f_code is LinearizeTrace._by_rule.__code__:
+            found = frame.f_locals
+            return found["primitive"], found["params"], found["primals"]
+        frame = frame.f_back
+    return None
 
 
 # The backward pass -------------------------------------------------------------------------------
@@ -188,11 +202,12 @@ def _line(found: dict[str, Any]) -> Source | None:
 def _while_pulling(
     found: dict[str, Any], primitive: Primitive | None, args: Sequence[Any]
 ) -> tuple[str, dict[str, Any]]:
-    origin, ct = found["origin"], found["ct"]
-    if origin is None or isinstance(ct, list):
+    origin, ct = found.get("origin"), found["ct"]
+    if origin is None:
         return "", {}
-    names = {"the cotangent": ct}
-    if primitive is mul_p and isinstance(found["self"], Combined) and args[0] is ground(ct):
+    names = {} if isinstance(ct, list) else {"the cotangent": ct}
+    scales = primitive is mul_p and isinstance(found["self"], Combined)
+    if scales and args[0] is ground(ct):
         names[f"the slope of {origin.operation}"] = args[1]
     return f"in the backward pass of {origin.operation}{origin.parts}", names
 
@@ -200,7 +215,7 @@ def _while_pulling(
 def _while_pushing(
     found: dict[str, Any], primitive: Primitive | None, args: Sequence[Any]
 ) -> tuple[str, dict[str, Any]]:
-    origin = found["origin"]
+    origin = found.get("origin")
     return f"in the derivative of {origin.operation}{origin.parts}" if origin else "", {}
 
 
