@@ -5,6 +5,7 @@ import pytest
 
 import fxad
 import fxad.numpy as fnp
+from fxad import lax
 from fxad.errors import ConfigError
 
 X = np.array([0.0, 0.25, 2.0])
@@ -106,6 +107,42 @@ def test_second_derivatives(trap, transform):
     with np.errstate(all="ignore"), fxad.safe_where():
         got = transform(f)(X)
     np.testing.assert_allclose(got, np.diag(at_zero(bend, X, 0.0)), rtol=1e-10, atol=1e-12)
+
+
+def _roots(x):
+    return fnp.sum(fnp.where(x > 0, fnp.sqrt(x), 0.0))
+
+
+LOOPS = {
+    "scan": lambda x: lax.scan(lambda c, x: (c + _roots(x), None), 0.0, x)[0],
+    "while_loop": lambda x: lax.while_loop(
+        lambda c: c[0] < 2, lambda c: (c[0] + 1, c[1] + _roots(x) / 2), (0, 0.0 * x[1])
+    )[1],
+    "checkpointed while_loop": lambda x: lax.while_loop(
+        lambda c: c[0] < 2,
+        lambda c: (c[0] + 1, c[1] + _roots(x) / 2),
+        (0, 0.0 * x[1]),
+        checkpoint=True,
+    )[1],
+    "cond": lambda x: lax.cond(x[1] > 0, _roots, lambda x: x[0], x),
+}
+
+
+@pytest.mark.parametrize("name", REVERSE)
+@pytest.mark.parametrize("f", LOOPS.values(), ids=LOOPS.keys())
+def test_loops_and_branches(f, name):
+    if name == "vmap of grad":
+        gradient = lambda x: fxad.vmap(fxad.grad(f))(x[None])[0]  # noqa: E731
+    else:
+        gradient = GRADIENTS[name](f)
+    with np.errstate(all="ignore"):
+        assert np.isnan(gradient(X)[0])
+        with fxad.safe_where():
+            got = gradient(X)
+            bend = fxad.hessian(f)(X)
+        assert np.isnan(gradient(X)[0])
+    np.testing.assert_allclose(got, at_zero(lambda x: 0.5 / np.sqrt(x), X, 0.0))
+    np.testing.assert_allclose(bend, np.diag(at_zero(lambda x: -0.25 / x**1.5, X, 0.0)))
 
 
 @pytest.mark.parametrize("mode", ["forward-over-reverse", "reverse-over-reverse"])
