@@ -405,7 +405,7 @@ def switch(
 
 
 def _operands(operation: str, operands: tuple[Any, ...], operand: Any) -> tuple[Any, ...]:
-    if operand == () and isinstance(operand, tuple):
+    if isinstance(operand, tuple) and operand == ():
         return operands
     if operands:
         raise error(

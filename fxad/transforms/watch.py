@@ -46,7 +46,7 @@ register_tracer(WatchTracer)
 
 
 class WatchTrace(Trace):
-    """Leaves everything to its parent, and keeps results in sight."""
+    """Leaves everything to its parent, and keeps in sight what comes of values in sight."""
 
     __slots__ = ("transformation",)
 
@@ -57,7 +57,10 @@ class WatchTrace(Trace):
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Interprets one application of a primitive."""
         parent: Any = self.parent
-        out = parent.process(primitive, tuple(map(self.lower, args)), params)
+        lowered = tuple(map(self.lower, args))
+        out = parent.process(primitive, lowered, params)
+        if all(a is b for a, b in zip(args, lowered, strict=True)):
+            return out
         if primitive.multiple_results:
             return list(map(self.show, out))
         return self.show(out)
