@@ -306,6 +306,24 @@ def test_steps_of_a_while_loop():
     )
 
 
+def test_loops_over_what_has_no_value_are_staged_as_ever():
+    def f(limit):
+        return lax.while_loop(lambda c: c < limit, lambda c: c * 2.0, 1.0)
+
+    with fxad.debug_nans():
+        np.testing.assert_array_equal(fxad.vmap(f)(np.array([3.0, 9.0])), [4.0, 16.0])
+        assert "while" in str(fxad.make_jaxpr(f)(3.0))
+
+
+def test_functions_that_combine_elements_are_in_sight():
+    def ratio(a, b):
+        return a / b
+
+    zeros = np.zeros(3)
+    assert "[div]" in blame(lambda: lax.associative_scan(ratio, zeros))
+    assert "[log]" in blame(lambda: lax.map(lambda x: fnp.log(x - 1.0), zeros))
+
+
 @pytest.mark.parametrize("kind", ["nan", "inf"])
 def test_a_branch_that_returns_it(kind):
     value = getattr(np, kind)

@@ -15,12 +15,13 @@ from fxad.control.call import per_jaxpr
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, promote
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, alike
 from fxad.core.source import error, outside_rules
-from fxad.core.staging import hoist, stage
-from fxad.core.trace import EVAL, Tracer, current_trace, ground
+from fxad.core.staging import JaxprTrace, hoist, stage
+from fxad.core.trace import EVAL, Trace, Tracer, current_trace, ground
 from fxad.errors import NonDifferentiableError, StructureError
 from fxad.ops.base import convert, placed_as
 from fxad.transforms.common import flatten_outputs, own
 from fxad.transforms.jvp import zeros_for
+from fxad.transforms.vmap import BatchTrace
 
 
 class Body:
@@ -130,8 +131,9 @@ def merged(values: Sequence[Any], held: Sequence[bool], varying: Sequence[Any]) 
 
 def runs_as_python(leaves: Sequence[Any]) -> bool:
     """Whether a loop or branch runs the user's Python: on plain values, or without ``jit``."""
-    if config.op_by_op and (config.disable_jit or all_concrete(leaves)):
-        return True
+    if config.op_by_op:
+        # While values are checked, also under derivatives; what it closes over is known as well.
+        return config.disable_jit or (all_concrete(leaves) and not _within(JaxprTrace, BatchTrace))
     return current_trace() is EVAL and not any(isinstance(x, Tracer) for x in leaves)
 
 
@@ -140,9 +142,15 @@ def all_concrete(leaves: Sequence[Any]) -> bool:
     return all(not isinstance(x, Tracer) or x.concrete() is not None for x in leaves)
 
 
-def all_grounded(leaves: Sequence[Any]) -> bool:
-    """Whether there are numbers under every value, those of a whole batch perhaps."""
-    return all(ground(x) is not None for x in leaves)
+def runs_in_sight(leaves: Sequence[Any]) -> bool:
+    """Whether a loop of a known length runs as Python so that its values can be checked."""
+    grounded = config.op_by_op and all(ground(x) is not None for x in leaves)
+    return grounded and not _within(JaxprTrace)
+
+
+def _within(*kinds: type[Trace]) -> bool:
+    """Whether a transformation of some kind is at work."""
+    return any(isinstance(trace, kinds) for trace in current_trace().ancestors())
 
 
 def joined(a: ShapedArray, b: ShapedArray) -> ShapedArray | None:

@@ -13,7 +13,6 @@ import fxad.tree as tree
 from fxad.control.body import (
     Body,
     all_concrete,
-    all_grounded,
     as_own,
     gives_way,
     holding,
@@ -23,6 +22,7 @@ from fxad.control.body import (
     merged,
     owned,
     runs_as_python,
+    runs_in_sight,
     stage_body,
     unchanged,
     with_truths,
@@ -116,8 +116,7 @@ def scan(
     steps = _length(xs_leaves, structure, length)
     group = _unrolled(unroll, steps)
     loop = Steps(f, structure, count, steps, reverse, checked_scheme("scan", checkpoint))
-    seen = config.op_by_op and all_grounded(leaves)
-    if (seen or runs_as_python(leaves)) and (steps or config.disable_jit):
+    if (runs_in_sight(leaves) or runs_as_python(leaves)) and (steps or config.disable_jit):
         return loop.run(init_leaves, xs_leaves)
     try:
         return loop.bind(init_leaves, xs_leaves, group)

@@ -21,9 +21,11 @@ from fxad.transforms.common import (
     flatten_inputs,
     flatten_outputs,
 )
+from fxad.transforms.watch import in_sight
 
 
 @public
+@in_sight
 def associative_scan(
     fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = False, axis: int = 0
 ) -> Any:

@@ -23,6 +23,7 @@ from fxad.ops.base import broadcast_to, dtype_of, placed_as, shape_of
 from fxad.ops.elementwise import select
 from fxad.ops.identity import copy
 from fxad.ops.shape import pad, slice_, slice_in_dim
+from fxad.transforms.watch import in_sight
 
 #: Up to so many elements a window is reduced one element after the other.
 _FEW = 16
@@ -36,6 +37,7 @@ _WINDOWED: dict[Primitive | None, tuple[Primitive, Callable[[DType], Any]]] = {
 
 
 @public
+@in_sight
 def reduce_window(
     operand: Any,
     init_value: Any,

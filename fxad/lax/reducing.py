@@ -36,6 +36,7 @@ from fxad.ops.base import (
 from fxad.ops.identity import copy
 from fxad.ops.pooling import limit
 from fxad.ops.shape import slice_in_dim
+from fxad.transforms.watch import in_sight
 
 #: What joins two lists of arrays, element by element.
 Combine = Callable[[list[Any], list[Any]], list[Any]]
@@ -144,6 +145,7 @@ def _folded(combine: Combine, xs: list[Any], axes: tuple[int, ...]) -> list[Any]
 
 
 @public
+@in_sight
 def reduce(operands: Any, init_values: Any, computation: Any, dimensions: Sequence[int]) -> Any:
     """A reduction by a function of two numbers.
 
