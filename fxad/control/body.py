@@ -18,9 +18,13 @@ from fxad.core.source import error, outside_rules
 from fxad.core.staging import JaxprTrace, hoist, stage
 from fxad.core.trace import EVAL, Trace, Tracer, current_trace, ground
 from fxad.errors import NonDifferentiableError, StructureError
-from fxad.ops.base import convert, placed_as
+from fxad.ops.base import convert, dtype_of, placed_as, reshape, shape_of
+from fxad.ops.elementwise import select, stop_gradient_p
+from fxad.ops.indexing import getitem
+from fxad.ops.reduction import argmax
 from fxad.transforms.common import flatten_outputs, own
 from fxad.transforms.jvp import zeros_for
+from fxad.transforms.tape import is_recorded
 from fxad.transforms.vmap import BatchTrace
 
 
@@ -285,3 +289,26 @@ def split_by_linearizing(linearize: Callable[..., Any]) -> Callable[..., list[An
         return [y if t is None else t for y, t in zip(outs, pushed, strict=True)]
 
     return split
+
+
+def of_examples(
+    wanted: Any, operands: Sequence[Any], dims: Sequence[int | None]
+) -> list[Any]:
+    """The operands with those of a wanted example, as constants, in the place of the unwanted.
+
+    What a branch or a loop's body makes of unwanted examples is dropped. But it may have no value
+    there, nor a derivative, and a cotangent of zero times that would be none either.
+    """
+    count = shape_of(wanted)[0]
+    first = argmax(wanted, axis=0) if count else 0
+
+    def of_wanted(x: Any, dim: int | None) -> Any:
+        # What is done to a recorded tangent is linear, and has no such places.
+        if dim is None or not count or dtype_of(x).kind == "V" or is_recorded(x):
+            return x
+        along = [n if axis == dim else 1 for axis, n in enumerate(shape_of(x))]
+        rest = [1 if axis == dim else n for axis, n in enumerate(shape_of(x))]
+        row = reshape(getitem(x, (slice(None),) * dim + (first,)), rest)
+        return select(reshape(wanted, along), x, stop_gradient_p.bind(row))
+
+    return [of_wanted(x, dim) for x, dim in zip(operands, dims, strict=True)]

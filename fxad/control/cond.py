@@ -17,13 +17,14 @@ from fxad.control.body import (
     joined,
     key_path,
     like_avals,
+    of_examples,
     owned,
     split_by_linearizing,
     stage_body,
 )
 from fxad.control.call import jaxpr_cost, per_jaxpr, present, spread
 from fxad.control.effects import refuse_io_of_all_examples
-from fxad.core.aval import ShapedArray, aval_of, describe, is_differentiable, is_value
+from fxad.core.aval import ShapedArray, aval_of, describe, is_value
 from fxad.core.blame import counts
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, Var, axis_names, execute
 from fxad.core.primitive import Primitive
@@ -37,14 +38,13 @@ from fxad.errors import (
     ConcretizationTypeError,
     StructureError,
 )
-from fxad.ops.base import convert, dtype_of, reshape, shape_of
+from fxad.ops.base import convert, reshape, shape_of
 from fxad.ops.bounds import clamp
-from fxad.ops.elementwise import select, stop_gradient_p
+from fxad.ops.elementwise import select
 from fxad.ops.logic import eq, ne
 from fxad.transforms.common import check_callable, flatten_inputs
 from fxad.transforms.jvp import jvp_jaxpr, zeros_for
 from fxad.transforms.staged import linearize_jaxpr, transpose_jaxpr
-from fxad.transforms.tape import is_recorded
 from fxad.transforms.vmap import batch_jaxpr
 from fxad.transforms.watch import in_sight
 
@@ -246,26 +246,10 @@ def _cond_batch(
     refuse_io_of_all_examples("cond", batched)
     results = []
     for i, branch in enumerate(batched):
-        held = operands
-        if not params["linear"]:
-            taken = eq(index, i)
-            held = [_held(taken, x, d) for x, d in zip(operands, dims[1:], strict=True)]
-        results.append(branch(*consts, *held))
+        safe = operands if params["linear"] else of_examples(eq(index, i), operands, dims[1:])
+        results.append(branch(*consts, *safe))
     chosen = [_select(index, cases) for cases in zip(*results, strict=True)]
     return chosen, [0] * len(chosen)
-
-
-def _held(taken: Any, x: Any, dim: int | None) -> Any:
-    """The operand of a branch, constant in the examples that do not take it.
-
-    So no infinite derivative of the branch there meets their cotangents, which are zero.
-    """
-    if dim is None or not isinstance(x, Tracer) or not is_differentiable(dtype_of(x)):
-        return x
-    if is_recorded(x):  # a tangent: what is done to it is linear
-        return x
-    mask = reshape(taken, [n if axis == dim else 1 for axis, n in enumerate(shape_of(x))])
-    return select(mask, x, stop_gradient_p.bind(x))
 
 
 def _select(index: Any, cases: Sequence[Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from fxad.control.body import of_examples
 from fxad.control.call import per_jaxpr
 from fxad.control.effects import refuse_io_of_all_examples
 from fxad.control.loop import (
@@ -20,9 +21,8 @@ from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, Var, dce_jaxpr
 from fxad.core.staging import stage
 from fxad.ops.base import moveaxis, reshape, shape_of, to_front
-from fxad.ops.elementwise import select, stop_gradient_p
-from fxad.ops.indexing import getitem
-from fxad.ops.reduction import argmax, reduce_or_p
+from fxad.ops.elementwise import select
+from fxad.ops.reduction import reduce_or_p
 from fxad.transforms.vmap import batch_jaxpr
 
 # Which operands, and the loop of pairs -----------------------------------------------------------
@@ -201,7 +201,8 @@ def _freezing(
     def step(*args: Any) -> list[Any]:
         carry = args[n + repeat.body_nconsts :]
         going = again(*args[:n], *carry)[0]
-        after = body(*_of_examples_that_go_on(going, args[n:], batched))
+        dims = [0 if flag else None for flag in batched]
+        after = body(*of_examples(going, args[n:], dims))
         return [_where(going, new, old) for new, old in zip(after, carry, strict=True)]
 
     avals = [*test.in_avals[:n], *body.in_avals]
@@ -215,23 +216,6 @@ def _freezing(
 def _where(going: Any, new: Any, old: Any) -> Any:
     """For each example one value or the other."""
     return select(reshape(going, (*shape_of(going), *(1,) * (len(shape_of(new)) - 1))), new, old)
-
-
-def _of_examples_that_go_on(
-    going: Any, operands: Sequence[Any], batched: Sequence[bool]
-) -> list[Any]:
-    """The operands with those of an example that goes on in the place of those that are done.
-
-    What the body makes of these is dropped. But it may have no value where an example is done, nor
-    a derivative, and a cotangent of zero times that would be none either.
-    """
-    if not shape_of(going)[0]:
-        return list(operands)
-    first = argmax(going, axis=0)
-    return [
-        _where(going, x, stop_gradient_p.bind(getitem(x, first))) if flag else x
-        for x, flag in zip(operands, batched, strict=True)
-    ]
 
 
 class Batch:

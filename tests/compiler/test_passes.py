@@ -73,6 +73,17 @@ def test_simplify_drops_what_changes_nothing():
         """)
 
 
+def test_simplify_drops_choices_between_a_value_and_itself():
+    check(passes.simplify, lambda c, x: fnp.where(c, x, x), (True, np.ones(2)), """
+        { lambda ; a:bool[] b:f64[2]. let in (b,) }
+        """)
+    check(passes.simplify, lambda c, x: fnp.where(c, x, x), (np.array([True, False]), 2.0), """
+        { lambda ; a:bool[2] b:f64[]. let
+            c:f64[2] = select_n a b b
+          in (c,) }
+        """)
+
+
 def test_simplify_keeps_what_changes_the_dtype():
     check(passes.simplify, lambda n: (n * 1.0, n / 1), (np.arange(2),), """
         { lambda ; a:i64[2]. let

@@ -257,3 +257,26 @@ def test_against_jax():
             np.testing.assert_allclose(got, getattr(jax, way)(theirs)(x, i), rtol=1e-6, atol=1e-6)
             jitted = fxad.jit(getattr(fxad, way)(ours))(x, i)
             np.testing.assert_allclose(jitted, got, rtol=1e-12)
+
+
+def test_branches_that_examples_do_not_take_harm_nobody():
+    """Where they have no value the others have gradients, shared operands too; nobody is warned."""
+
+    def f(w, r, table, i):
+        return lax.cond(
+            r > 0, lambda r, i: w * np.log(r) + fnp.at(table)[i].get(), lambda r, i: r - w, r, i
+        )
+
+    r, i = np.array([2.0, 0.0, -1.0, 3.0]), np.array([1, 99, -99, 0])
+    table = np.array([0.5, 0.25])
+    with np.errstate(all="raise"):
+        batched = fxad.vmap(f, (None, 0, None, 0))
+        np.testing.assert_allclose(
+            batched(2.0, r, table, i), [2 * np.log(2) + 0.25, -2.0, -3.0, 2 * np.log(3) + 0.5]
+        )
+        for way in (lambda f, n: fxad.grad(f, n), lambda f, n: fxad.jit(fxad.grad(f, n))):
+            gradient = way(lambda *xs: np.sum(batched(*xs)), (0, 1, 2))
+            by_w, by_r, by_table = gradient(2.0, r, table, i)
+            np.testing.assert_allclose(by_w, np.log(2) + np.log(3) - 2)
+            np.testing.assert_allclose(by_r, [1.0, 1.0, 1.0, 2 / 3])
+            np.testing.assert_allclose(by_table, [1.0, 1.0])

@@ -5,7 +5,6 @@ import pytest
 
 import fxad
 from fxad import config, lax
-from fxad.compiler.passes import optimize
 
 
 def test_unroll_may_be_zero():
@@ -70,26 +69,16 @@ def test_no_derivative_comes_from_the_branch_of_other_examples(transform):
         return lax.cond(x < 1e-3, lambda: 2e-3, lambda: np.sqrt(x))
 
     x = np.array([0.0, 4.0, -1.0])
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(all="raise"):
         total = transform(lambda x: fxad.vmap(safe)(x).sum())
         assert transform(fxad.grad(total))(x).tolist() == [0.0, 0.25, 0.0]
         assert transform(fxad.vmap(fxad.grad(transform(safe))))(x).tolist() == [0.0, 0.25, 0.0]
         diagonal = np.diag([0.0, -1 / 32, 0.0])
         np.testing.assert_array_equal(fxad.hessian(total)(x), diagonal)
         np.testing.assert_array_equal(fxad.jacrev(transform(fxad.grad(total)))(x), diagonal)
+    with np.errstate(all="ignore"):  # rows in which nobody takes the branch
         twice = fxad.grad(lambda x: fxad.vmap(fxad.vmap(safe))(x).sum())(x.reshape(3, 1))
     assert twice.tolist() == [[0.0], [0.25], [0.0]]
-
-
-def test_holding_examples_costs_a_program_nothing():
-    def f(x):
-        return fxad.vmap(lambda x: lax.cond(x < 0, np.sin, np.cos, x))(x)
-
-    staged = fxad.make_jaxpr(f)(np.ones(3))
-    assert [str(e.primitive) for e in staged.eqns].count("select_n") == 3
-    text = str(optimize(staged))
-    assert text.count("select_n") == 1
-    assert "stop_gradient" not in text
 
 
 def test_the_cotangents_of_integers_may_be_integers():
