@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from fxad.control.branches import cond_p
 from fxad.control.call import Call, per_jaxpr
-from fxad.control.cond import cond_p
 from fxad.control.loop import scan_p
 from fxad.control.saving_inner import (
     Choice,

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from fxad.control.branches import arranged_branch, cond_p, residual_slots
 from fxad.control.call import per_jaxpr
-from fxad.control.cond import arranged_branch, cond_p, residual_slots
 from fxad.control.loop import scan_p
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, axis_names
 from fxad.core.primitive import Primitive

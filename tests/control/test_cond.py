@@ -6,7 +6,7 @@ import pytest
 import fxad
 import fxad.numpy as fnp
 from fxad import config, lax
-from fxad.control.cond import _linearized
+from fxad.control.branches import _linearized
 from fxad.errors import ArgumentTypeError, ArgumentValueError, StructureError
 from fxad.test_util import check_grads
 

@@ -7,7 +7,7 @@ import numpy as np
 
 import fxad
 from fxad import lax
-from fxad.control.cond import cond_p
+from fxad.control.branches import cond_p
 from fxad.control.loop import scan_p
 from fxad.control.repeat import (
     while_curve_p,
