@@ -35,6 +35,7 @@ from benchmarks.report import Report, Row, ratio
 
 RESULTS = Path(__file__).parent / "results"
 SMALL = 1_000_000
+STEPS = 1000
 NETWORKS = (((8, 16, 16, 1), 4), ((784, 512, 512, 10), 128), ((4096,) * 4, 4096))
 
 
@@ -52,6 +53,18 @@ def mlp_loss(xp: Any, params: list[Any], x: Any, y: Any) -> Any:
     for weight, bias in zip(hidden[::2], hidden[1::2], strict=True):
         x = xp.tanh(x @ weight + bias)
     return xp.mean((x @ w + b - y) ** 2)
+
+
+def recurrence(xp: Any, weights: Any, xs: Any, h: Any) -> Any:
+    """h = tanh(A h + x) over the rows of xs, by the library's scan where it has one."""
+    lax = {"fxad.numpy": "fxad.lax", "jax.numpy": "jax.lax"}.get(xp.__name__)
+    if lax is None:
+        for x in xs:
+            h = xp.tanh(weights @ h + x)
+    else:
+        scan = importlib.import_module(lax).scan
+        h, _ = scan(lambda h, x: (xp.tanh(weights @ h + x), None), h, xs)
+    return xp.sum(h**2)
 
 
 def mlp(sizes: tuple[int, ...], batch: int, rng: np.random.Generator) -> tuple[Any, ...]:
@@ -352,6 +365,15 @@ def run_all(bench: Bench, largest: int) -> None:
 
         bench.run(f"gradient of an {name}", mlp_gradient, 1e-3)
         bench.run(f"Hessian-vector product of an {name}", mlp_product, 1e-3)
+
+    weights = (0.1 * rng.normal(size=(64, 64))).astype(np.float32)
+    rows = rng.normal(size=(STEPS, 64)).astype(np.float32)
+
+    def loop_gradient(library: Library) -> Thunk:
+        function = library.jit(library.grad(functools.partial(recurrence, library.xp)))
+        return functools.partial(function, *map(library.arrays, (weights, rows, rows[0] * 0)))
+
+    bench.run(f"gradient of {STEPS} steps of h = tanh(A h + x), 64x64", loop_gradient, 1e-3)
 
 
 def main() -> int:

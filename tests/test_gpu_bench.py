@@ -35,8 +35,9 @@ def test_every_row_agrees_and_is_written(tmp_path, capsys, monkeypatch):
     small = {(8, 16, 16, 1): 4, (5, 4, 3): 6}
     monkeypatch.setattr(gpu_bench, "NETWORKS", tuple(small.items()))
     monkeypatch.setattr(gpu_bench, "SMALL", 100)
+    monkeypatch.setattr(gpu_bench, "STEPS", 5)
     gpu_bench.run_all(gpu_bench.Bench(libraries(), 0.01, report), 200)
-    assert len(report.rows) == 8
+    assert len(report.rows) == 9
     for row in report.rows:
         assert set(row.values) == {"fxad", "fxad jit", "torch"}
         assert row.figure == pytest.approx(row.values["fxad"] / row.values["torch"])
