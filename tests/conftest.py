@@ -1,5 +1,6 @@
 """What every test stands on: one thread per worker, the backend of the run, a seeded generator."""
 
+import gc
 import importlib.util
 import os
 import zlib
@@ -68,3 +69,12 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 def xp():
     """The array module of the run's backend: ``FXAD_BACKEND``, else CuPy where a GPU is."""
     return importlib.import_module(BACKEND)
+
+
+@pytest.fixture
+def small_heap():
+    """The check goes through all objects: those that were there before are not looked at."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

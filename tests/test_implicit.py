@@ -77,6 +77,7 @@ def test_all_transformations():
     same(fxad.jit(fxad.vmap(slope))(many), np.stack([slope(b) for b in many]))
 
 
+@pytest.mark.usefixtures("small_heap")
 def test_without_jit_and_with_checks():
     def slope(a):
         return fxad.grad(lambda a: fixed_point(lambda x, a: (x + a / x) / 2, 1.0, a))(a)

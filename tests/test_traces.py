@@ -284,6 +284,7 @@ def test_a_tracer_that_leaked_from_an_inner_call_into_the_outer_one():
         fxad.grad(outer)(1.0)
 
 
+@pytest.mark.usefixtures("small_heap")
 @pytest.mark.parametrize("name", LEAKS)
 def test_checking_leaks_raises_where_the_transformation_ends(name):
     with (
@@ -293,6 +294,7 @@ def test_checking_leaks_raises_where_the_transformation_ends(name):
         leak(LEAKS[name])
 
 
+@pytest.mark.usefixtures("small_heap")
 def test_checking_leaks_finds_none_in_pure_functions():
     with fxad.checking_leaks():
         assert fxad.grad(lambda x: x * x)(3.0) == 6.0
@@ -310,6 +312,7 @@ def test_checking_leaks_finds_none_in_pure_functions():
             assert d(lambda x, d=d: d(lambda y: y * y * x)(x))(2.0) == 8.0
 
 
+@pytest.mark.usefixtures("small_heap")
 @pytest.mark.parametrize(
     "f",
     [

@@ -50,6 +50,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.usefixtures("small_heap")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_rules_hold_no_tracers(name):
     total = lambda x: fnp.sum(FUNCTIONS[name](x))  # noqa: E731
