@@ -6,9 +6,7 @@ under ``grad`` on the values of the forward pass, under ``vmap`` once for each e
 
 from __future__ import annotations
 
-import bdb
 import builtins
-import pdb
 import string
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import fxad.tree as tree
+from fxad.backends.optional import optional
 from fxad.control.callback import check_callback, debug_callback
 from fxad.core.aval import is_value
 from fxad.core.source import error
@@ -221,7 +220,7 @@ def breakpoint(
     """
     frame = sys._getframe(1)
     if current_trace() is EVAL:
-        _Debugger(stdin, stdout).set_trace(frame)
+        _debugger(stdin, stdout).set_trace(frame)
         return
     values = {name: x for name, x in frame.f_locals.items() if _is_data(x)}
     code = frame.f_code
@@ -230,23 +229,14 @@ def breakpoint(
     debug_callback("debug.breakpoint", stop, (values,), {}, ordered)
 
 
+def _debugger(stdin: Any, stdout: Any) -> Any:
+    """Python's own; loaded when it is wanted, as it takes longer to import than most of fxad."""
+    return optional("fxad.debugger", "debug.breakpoint").Debugger(stdin, stdout)
+
+
 def _is_data(x: Any) -> bool:
     leaves = tree.leaves(x)
     return bool(leaves) and all(map(is_value, leaves))
-
-
-class _Debugger(pdb.Pdb):
-    """Python's own, which tells whether it was left by ``q``."""
-
-    left = False
-
-    def __init__(self, stdin: Any, stdout: Any) -> None:
-        super().__init__(stdin=stdin, stdout=stdout, nosigint=True)
-        self.use_rawinput = stdin is None
-
-    def set_quit(self) -> None:
-        self.left = True
-        super().set_quit()
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,10 +253,9 @@ class _Stop:
 
     def __call__(self, values: dict[str, Any]) -> None:
         builtins.print(f"stopped at {self.where}", file=self.stdout)
-        debugger, outer = _Debugger(self.stdin, self.stdout), sys.gettrace()
+        debugger, outer = _debugger(self.stdin, self.stdout), sys.gettrace()
         try:
             debugger.run("pass", self.globals, values)
         finally:
             sys.settrace(outer)  # a debugger that runs the whole goes on
-        if debugger.left:
-            raise bdb.BdbQuit
+        debugger.raise_if_left()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -14,11 +13,16 @@ from weakref import WeakSet
 import fxad.config as config
 import fxad.tree as tree
 import fxad.tree_util as tree_util
+from fxad.backends.optional import optional
 from fxad.core.aval import ShapedArray, weak_dtype
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import user_source
 
-logger = logging.getLogger("fxad")
+
+def _warn(message: str, *args: Any) -> None:
+    """Logs; the module for it is loaded when there is something to log."""
+    optional("logging", "log_compiles").getLogger("fxad").warning(message, *args)
+
 
 
 def log_traced(
@@ -32,7 +36,7 @@ def log_traced(
         for argument, aval in zip(arguments, closed.in_avals[count:], strict=True)
     )
     outputs = ", ".join(aval.long_name() for aval in closed.out_avals)
-    logger.warning(
+    _warn(
         "Finished tracing %s for jit in %.6f sec: (%s) -> (%s), %d equations",
         name, seconds, inputs, outputs, len(closed.eqns),
     )
@@ -50,7 +54,7 @@ def log_compiled(compile_: Callable[..., Any]) -> Callable[..., Any]:
         seconds = time.perf_counter() - start
         types = ", ".join(aval.long_name() for aval in closed.in_avals)
         name = closed.name or "a part of a program"
-        logger.warning("Compiled %s with types (%s) in %.6f sec", name, types, seconds)
+        _warn("Compiled %s with types (%s) in %.6f sec", name, types, seconds)
         return program
 
     return compiled
@@ -144,7 +148,7 @@ def explain_miss(
         )
     else:
         reason = "has not been traced before."
-    logger.warning("%s %s", head, reason)
+    _warn("%s %s", head, reason)
 
 
 def _count(number: int) -> str:

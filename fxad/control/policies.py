@@ -10,7 +10,6 @@ module.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import fxad.tree as tree
@@ -67,15 +66,33 @@ def checkpoint_name(x: T, name: str) -> T:
 # Policies ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ByPolicy:
+class _Choice:
+    """A callable with data: equal to another of its class with equal data, as keys are."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, *data: Any) -> None:
+        self.data = data
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.data == self.data
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.data))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}{self.data!r}"
+
+
+class ByPolicy(_Choice):
     """What a policy says of an equation's results, as ``saving`` asks for it."""
 
-    policy: Policy
+    __slots__ = ()
 
     def __call__(self, eqn: Eqn, index: int) -> bool | Offloadable:
         """Whether that result may be kept."""
-        word = self.policy(eqn.primitive, *(v.aval for v in eqn.invars), **eqn.params)
+        (policy,) = self.data
+        word = policy(eqn.primitive, *(v.aval for v in eqn.invars), **eqn.params)
         return word if isinstance(word, Offloadable) else bool(word)
 
 
@@ -105,83 +122,78 @@ def dots_with_no_batch_dims_saveable(primitive: Primitive, *args: Any, **params:
 checkpoint_dots_with_no_batch_dims = dots_with_no_batch_dims_saveable
 
 
-@dataclass(frozen=True)
-class SaveOnlyTheseNames:
+class SaveOnlyTheseNames(_Choice):
     """Keep the values with these names."""
 
-    saveable_names: frozenset[str]
+    __slots__ = ()
 
     def __call__(self, primitive: Primitive, *args: Any, **params: Any) -> bool:
         """Whether the result may be kept."""
-        return primitive is name_p and params["name"] in self.saveable_names
+        (saveable_names,) = self.data
+        return primitive is name_p and params["name"] in saveable_names
 
 
-@dataclass(frozen=True)
-class SaveAnyNamesButThese:
+class SaveAnyNamesButThese(_Choice):
     """Keep the values that have a name, except these."""
 
-    names: frozenset[str]
+    __slots__ = ()
 
     def __call__(self, primitive: Primitive, *args: Any, **params: Any) -> bool:
         """Whether the result may be kept."""
-        return primitive is name_p and params["name"] not in self.names
+        (names,) = self.data
+        return primitive is name_p and params["name"] not in names
 
 
-@dataclass(frozen=True)
-class SaveAnythingExceptTheseNames:
+class SaveAnythingExceptTheseNames(_Choice):
     """Keep everything, with a name or without, except the values with these names."""
 
-    names: frozenset[str]
+    __slots__ = ()
 
     def __call__(self, primitive: Primitive, *args: Any, **params: Any) -> bool:
         """Whether the result may be kept."""
-        return primitive is not name_p or params["name"] not in self.names
+        (names,) = self.data
+        return primitive is not name_p or params["name"] not in names
 
 
-@dataclass(frozen=True)
-class SaveFromBothPolicies:
+class SaveFromBothPolicies(_Choice):
     """Keep what either of two policies keeps; on the device, where either says so."""
 
-    first: Policy
-    second: Policy
+    __slots__ = ()
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Whether the result may be kept, and where."""
-        words = self.first(*args, **params), self.second(*args, **params)
+        first, second = self.data
+        words = first(*args, **params), second(*args, **params)
         moved = [word for word in words if isinstance(word, Offloadable)]
         stays = any(word for word in words if not isinstance(word, Offloadable))
         return moved[0] if moved and not stays else stays
 
 
-@dataclass(frozen=True)
-class SaveAndOffloadOnlyTheseNames:
+class SaveAndOffloadOnlyTheseNames(_Choice):
     """Keep the values with some names on the device, those with others on the host."""
 
-    names_which_can_be_saved: frozenset[str]
-    names_which_can_be_offloaded: frozenset[str]
-    offload_src: str
-    offload_dst: str
+    __slots__ = ()
 
     def __call__(self, primitive: Primitive, *args: Any, **params: Any) -> Any:
         """Whether the result may be kept, and where."""
+        names_which_can_be_saved, names_which_can_be_offloaded, offload_src, offload_dst = self.data
         if primitive is not name_p:
             return False
-        if params["name"] in self.names_which_can_be_offloaded:
-            return Offloadable(self.offload_src, self.offload_dst)
-        return params["name"] in self.names_which_can_be_saved
+        if params["name"] in names_which_can_be_offloaded:
+            return Offloadable(offload_src, offload_dst)
+        return params["name"] in names_which_can_be_saved
 
 
-@dataclass(frozen=True)
-class OffloadDotWithNoBatchDims:
+class OffloadDotWithNoBatchDims(_Choice):
     """Keep the products of matrices, not those of stacks, in the host's memory."""
 
-    offload_src: str
-    offload_dst: str
+    __slots__ = ()
 
     def __call__(self, primitive: Primitive, *args: Any, **params: Any) -> Any:
         """Whether the result may be kept, and where."""
+        offload_src, offload_dst = self.data
         saveable = dots_with_no_batch_dims_saveable(primitive, *args, **params)
-        return saveable and Offloadable(self.offload_src, self.offload_dst)
+        return saveable and Offloadable(offload_src, offload_dst)
 
 
 def save_only_these_names(*names_which_can_be_saved: str) -> Policy:
