@@ -292,13 +292,15 @@ def split_by_linearizing(linearize: Callable[..., Any]) -> Callable[..., list[An
 
 
 def of_examples(
-    wanted: Any, operands: Sequence[Any], dims: Sequence[int | None]
+    program: ClosedJaxpr, wanted: Any, operands: Sequence[Any], dims: Sequence[int | None]
 ) -> list[Any]:
     """The operands with those of a wanted example, as constants, in the place of the unwanted.
 
     What a branch or a loop's body makes of unwanted examples is dropped. But it may have no value
-    there, nor a derivative, and a cotangent of zero times that would be none either.
+    there, nor a derivative, and a cotangent of zero times that would be none either. A program
+    that shows its values shows each example's own: these are constants then, and stay.
     """
+    shows = bool(program.effects())
     count = shape_of(wanted)[0]
     first = argmax(wanted, axis=0) if count else 0
 
@@ -308,7 +310,7 @@ def of_examples(
             return x
         along = [n if axis == dim else 1 for axis, n in enumerate(shape_of(x))]
         rest = [1 if axis == dim else n for axis, n in enumerate(shape_of(x))]
-        row = reshape(getitem(x, (slice(None),) * dim + (first,)), rest)
+        row = x if shows else reshape(getitem(x, (slice(None),) * dim + (first,)), rest)
         return select(reshape(wanted, along), x, stop_gradient_p.bind(row))
 
     return [of_wanted(x, dim) for x, dim in zip(operands, dims, strict=True)]

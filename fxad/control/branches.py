@@ -224,7 +224,9 @@ def _cond_batch(
     refuse_io_of_all_examples("cond", batched)
     results = []
     for i, branch in enumerate(batched):
-        safe = operands if params["linear"] else of_examples(eq(index, i), operands, dims[1:])
+        safe = operands
+        if not params["linear"]:
+            safe = of_examples(branch, eq(index, i), operands, dims[1:])
         results.append(branch(*consts, *safe))
     chosen = [_select(index, cases) for cases in zip(*results, strict=True)]
     return chosen, [0] * len(chosen)
