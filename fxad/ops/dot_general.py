@@ -214,18 +214,24 @@ def _dot_general_cost(
     return 2.0 * out.size * contracted, float(moved)
 
 
+#: The dimensions from which on NumPy's products copy operands whose rows and columns have strides.
+_COPIED_FROM = 2 if np.lib.NumpyVersion(np.__version__) >= "2.5.0" else 3
+
+
 def _dot_general_scratch(
     x: Any, y: Any, *, dimension_numbers: DimensionNumbers, preferred_element_type: Any, **_: Any
 ) -> int:
     """What operands take that have to be copied for BLAS to read them as matrices."""
     layout = _layout(dimension_numbers, x.ndim, y.ndim)
     if layout.compute != layout._general:
-        return 0
+        copied = [a for a in (x, y) if a.ndim == _COPIED_FROM == 2 and a.itemsize not in a.strides]
+        return sum(a.nbytes for a in copied)
     x_order, y_order, lhs, rhs, _out = _matrix_plan(layout, x.shape, y.shape)
     taken = 0
     for operand, order, shape in ((x, x_order, lhs), (y, y_order, rhs)):
         strides = strides_of_reshaped(operand.transpose(order), shape)
-        blas = len(shape) < 3 or (strides is not None and operand.itemsize in strides[-2:])
+        read = strides is not None and operand.itemsize in strides[-2:]
+        blas = len(shape) < _COPIED_FROM or read
         if strides is None or not blas:
             taken += operand.nbytes
     return taken
