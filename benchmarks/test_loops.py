@@ -122,7 +122,7 @@ def draw(peaks, path):
     for name, values in peaks.items():
         axes.loglog(LENGTHS, values, "o-", label=f"{name}: n^{growth(values):.2f}")
     axes.set(xlabel="steps n", ylabel="peak memory / one carry",
-             title="Peak memory of grad through a loop whose steps are counted by running it")
+             title="Peak memory of grad through a while_loop of n steps")
     axes.set_xticks(LENGTHS, [str(n) for n in LENGTHS])
     axes.minorticks_off()
     axes.grid(alpha=0.3)
