@@ -5,14 +5,12 @@ The derivative follows from the equation (Christianson 1994; Blondel et al. 2022
 of the iteration is kept.
 """
 
-import gc
-import tracemalloc
-
 import numpy as np
-import pytest
 
 import fxad
 import fxad.numpy as fnp
+from benchmarks.laws import draw_laws, growth
+from benchmarks.peak import peak_bytes
 from benchmarks.report import Row
 
 STEPS = (10, 30, 100, 300, 1000)
@@ -48,22 +46,7 @@ def implicit(steps):
 
 def peak_arrays(gradient, b):
     """Peak memory of a gradient beyond what is alive before, in arrays of its size."""
-    gradient(b)
-    fxad.clear_caches()  # the pool of large arrays is empty, and what is taken from it counts
-    gc.collect()
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        gradient(b)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    return (peak - before) / b.nbytes
-
-
-def growth(peaks):
-    """The exponent p of peak ~ steps^p, fitted on a log-log scale."""
-    return float(np.polyfit(np.log(STEPS), np.log(peaks), 1)[0])
+    return peak_bytes(lambda: gradient(b)) / b.nbytes
 
 
 def test_gradients_agree_and_all_steps_are_taken():
@@ -79,30 +62,16 @@ def test_peak_memory(report, results):
         "unrolled": [peak_arrays(fxad.grad(unrolled(n)), b) for n in STEPS],
         "implicit": [peak_arrays(fxad.grad(implicit(n), has_aux=True), b) for n in STEPS],
     }
+    exponents = {name: growth(STEPS, values) for name, values in peaks.items()}
     for name, values in peaks.items():
         law = 0.05 if name == "implicit" else None
         row = dict(zip((f"n = {n}" for n in STEPS), values, strict=True))
         report.add(Row(f"peak memory of grad through a fixed point of n steps, {name}",
-                       "arrays", row, "exponent of n", growth(values), law))
-    assert growth(peaks["unrolled"]) > 0.9
-    assert growth(peaks["implicit"]) < 0.05
+                       "arrays", row, "exponent of n", exponents[name], law))
+    assert exponents["unrolled"] > 0.9
+    assert exponents["implicit"] < 0.05
     picture = results / f"{report.date}-fixed-point.png"
-    draw(peaks, picture)
+    draw_laws(STEPS, peaks, exponents, picture, xlabel="steps n",
+              ylabel="peak memory / one array", title="Peak memory of grad through a fixed point")
     report.rows[-1].note = f"![peak memory of grad through a fixed point]({picture.name})"
 
-
-def draw(peaks, path):
-    """The law as a picture, both axes logarithmic."""
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for name, values in peaks.items():
-        axes.loglog(STEPS, values, "o-", label=f"{name}: n^{growth(values):.2f}")
-    axes.set(xlabel="steps n", ylabel="peak memory / one array",
-             title="Peak memory of grad through a fixed point")
-    axes.set_xticks(STEPS, [str(n) for n in STEPS])
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)

@@ -4,10 +4,10 @@ import importlib
 from functools import partial
 
 import numpy as np
-import pytest
 
 import fxad
 import fxad.numpy as fnp
+from benchmarks.laws import draw_laws, growth
 from benchmarks.libraries import libraries
 from benchmarks.peak import peak_bytes
 from benchmarks.race import assert_same_numbers
@@ -97,36 +97,18 @@ def peak_states(steps, scheme):
     return peak_bytes(lambda: gradient(start)) / start.nbytes
 
 
-def growth(peaks):
-    """The exponent p of peak ~ steps^p."""
-    return float(np.polyfit(np.log(LENGTHS), np.log(peaks), 1)[0])
-
-
 def test_peak_memory_of_loops(report, results):
     peaks = {name: [peak_states(n, scheme) for n in LENGTHS] for name, scheme in SCHEMES.items()}
-    laws = {"everything": None, "sqrt": 0.6, "log": 0.3, "16 states": 0.15}
+    exponents = {name: growth(LENGTHS, values) for name, values in peaks.items()}
+    wanted = {"everything": None, "sqrt": 0.6, "log": 0.3, "16 states": 0.15}
     for name, values in peaks.items():
         row = dict(zip((f"n = {n}" for n in LENGTHS), values, strict=True))
         report.add(Row(f"peak memory of grad through while_loop, n steps, checkpoint: {name}",
-                       "arrays of the carry", row, "exponent of n", growth(values), laws[name]))
+                       "arrays of the carry", row, "exponent of n", exponents[name], wanted[name]))
     picture = results / f"{report.date}-loops.png"
-    draw(peaks, picture)
+    draw_laws(LENGTHS, peaks, exponents, picture, xlabel="steps n",
+              ylabel="peak memory / one carry",
+              title="Peak memory of grad through a while_loop of n steps")
     report.rows[-1].note = f"![peak memory of grad through a loop of n steps]({picture.name})"
-    assert all(growth(peaks[name]) <= law for name, law in laws.items() if law)
+    assert all(exponents[name] <= law for name, law in wanted.items() if law)
 
-
-def draw(peaks, path):
-    """The laws as a picture, both axes logarithmic."""
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for name, values in peaks.items():
-        axes.loglog(LENGTHS, values, "o-", label=f"{name}: n^{growth(values):.2f}")
-    axes.set(xlabel="steps n", ylabel="peak memory / one carry",
-             title="Peak memory of grad through a while_loop of n steps")
-    axes.set_xticks(LENGTHS, [str(n) for n in LENGTHS])
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)

@@ -7,10 +7,10 @@ layers keep about 2 sqrt(n) layers' values (Chen et al. 2016, arXiv:1604.06174).
 import math
 
 import numpy as np
-import pytest
 
 import fxad
 import fxad.numpy as fnp
+from benchmarks import laws
 from benchmarks.peak import peak_bytes
 from benchmarks.report import Row
 
@@ -48,7 +48,7 @@ def peak_arrays(depth, size=None):
 def growth(peaks):
     """The exponent p of peak ~ depth^p, fitted on a log-log scale to the deeper half."""
     half = len(DEPTHS) // 2
-    return float(np.polyfit(np.log(DEPTHS[half:]), np.log(peaks[half:]), 1)[0])
+    return laws.growth(DEPTHS[half:], peaks[half:])
 
 
 def test_gradients_agree():
@@ -70,22 +70,8 @@ def test_peak_memory(report, results):
     assert 0.9 < growth(peaks["no checkpoint"]) < 1.1
     assert growth(peaks["per sqrt(n) block"]) < 0.6
     picture = results / f"{report.date}-memory.png"
-    draw(peaks, picture)
+    laws.draw_laws(DEPTHS, peaks, {name: growth(values) for name, values in peaks.items()}, picture,
+                   xlabel="layers n", ylabel="peak memory / one layer's array",
+                   title="Peak memory of grad through n layers")
     report.rows[-1].note = f"![peak memory of grad through n layers]({picture.name})"
 
-
-def draw(peaks, path):
-    """The law as a picture, both axes logarithmic."""
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for name, values in peaks.items():
-        axes.loglog(DEPTHS, values, "o-", label=f"{name}: n^{growth(values):.2f}")
-    axes.set(xlabel="layers n", ylabel="peak memory / one layer's array",
-             title="Peak memory of grad through n layers")
-    axes.set_xticks(DEPTHS, [str(n) for n in DEPTHS])
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
