@@ -191,9 +191,7 @@ def _print(fmt: str, args: Any, kwargs: Any, ordered: bool) -> None:
     debug_callback("debug.print", printer, args, kwargs, ordered)
 
 
-def breakpoint(
-    *, ordered: bool = False, stdin: Any = None, stdout: Any = None, **_options: Any
-) -> None:
+def breakpoint(*, ordered: bool = False, stdin: Any = None, stdout: Any = None) -> None:
     r"""Stops a program in the debugger, with the values that it has when it runs.
 
     Eagerly this is ``pdb.set_trace()`` at the line that called it. Under transformations the

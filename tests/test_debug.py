@@ -388,3 +388,8 @@ def test_plans_and_budgets_of_memory_take_prints(printed):
         got = fxad.grad(fxad.checkpoint(net, memory_budget=budget))(x)
         np.testing.assert_allclose(got, want)
         assert set(printed().splitlines()) == set(lines)
+
+
+def test_breakpoint_refuses_options_that_it_does_not_have():
+    with pytest.raises(TypeError, match="backend"):
+        debug.breakpoint(backend="web")

@@ -392,7 +392,7 @@ class _Curve(NamedTuple):
             if flag
         ]
 
-    def results(self, repeat: Repeat, nonzero: Flags, outs: Sequence[Any]) -> list[Any]:
+    def results(self, nonzero: Flags, outs: Sequence[Any]) -> list[Any]:
         """Of the cotangents of the loop of pairs those of the primals."""
         return selected(outs, selected(self.tangent.of_primals(nonzero), self.nonzero))
 
@@ -410,7 +410,7 @@ def _curve_impl(xp: Any, *args: Any, nonzero: Flags, **params: Any) -> list[Any]
     curve = _Curve.of(repeat, nonzero)
     operands, cts = curve.operands(repeat, *_curve_parts(repeat, nonzero, args))
     outs = pull(xp, curve.tangent.repeat, curve.nonzero, operands, None, cts)
-    return curve.results(repeat, nonzero, outs)
+    return curve.results(nonzero, outs)
 
 
 def _curve_jvp(
@@ -424,7 +424,7 @@ def _curve_jvp(
     pairs = {"nonzero": curve.nonzero, **_params(curve.tangent.repeat)}
     _, pushed = _pull_jvp([*args, NONE, *cts], [*args_t, None, *cts_t], **pairs)
     out = while_curve_p.bind(*primals, nonzero=nonzero, **params)
-    return out, curve.results(repeat, nonzero, pushed)
+    return out, curve.results(nonzero, pushed)
 
 
 def _curve_transpose(
