@@ -19,9 +19,8 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,8 +49,7 @@ op_by_op: bool
 numpy_as_is: bool
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting: its name, what it may be, what it is at first, and what it does."""
 
     name: str
@@ -77,8 +75,7 @@ class Setting:
             ) from None
 
 
-@dataclass(frozen=True)
-class SettingState:
+class SettingState(NamedTuple):
     """What ``settings()`` says of one setting: the value now, and who set it."""
 
     name: str
@@ -226,13 +223,13 @@ _DERIVED: dict[str, tuple[tuple[str, ...], Callable[..., bool]]] = {
 }
 
 
-@dataclass
 class _Overrides:
     """What one context overrides, and its trace key as of a version of the process's values."""
 
-    values: Mapping[str, Any]
-    version: int = -1
-    key: tuple[Any, ...] = ()
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+        self.version = -1
+        self.key: tuple[Any, ...] = ()
 
 
 _lock = threading.Lock()

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +19,7 @@ from fxad.errors import KernelError
 _ON_THE_HOST = np.ndarray | np.generic | int | float | complex
 
 
-@dataclass(frozen=True)
-class Registration:
+class Registration(NamedTuple):
     """A kernel for a primitive: when it applies, and how it is launched."""
 
     kernel: str

@@ -14,9 +14,8 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fxad.backends.optional import optional
 from fxad.errors import DeviceError, KernelError
@@ -28,8 +27,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """A ``.cu`` file with the headers that it includes, by the names under which it does."""
 
     name: str

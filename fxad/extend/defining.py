@@ -179,8 +179,7 @@ def _check_name(name: str, overwrite: bool) -> None:
 
 def _names_of_fxad() -> set[str]:
     modules = [m for name, m in sys.modules.copy().items() if name.partition(".")[0] == "fxad"]
-    values = (value for module in modules for value in vars(module).values())
-    return {value.name for value in values if isinstance(value, Primitive)}
+    return {v.name for module in modules for v in vars(module).values() if type(v) is Primitive}
 
 
 def _check_option(name: str, what: str, value: Any, known: Sequence[Any]) -> None:

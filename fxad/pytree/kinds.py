@@ -6,7 +6,6 @@ import collections
 import functools
 import reprlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from fxad.errors import ArgumentTypeError, ArgumentValueError, StructureError
@@ -18,41 +17,70 @@ Node: TypeAlias = tuple[Any, ...]
 LEAF: Node = (None, None, None, (), 1)
 
 
-@dataclass(frozen=True, slots=True)
-class SequenceKey:
+class _Key:
+    """A step of a key path: what its subclass names, compared, hashed and shown by it."""
+
+    __slots__: tuple[str, ...] = ()
+    __match_args__: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.bare == other.bare
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.bare))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.__match_args__[0]}={self.bare!r})"
+
+    @property
+    def bare(self) -> Any:
+        """The position, key or name, without the marks of an access."""
+        return getattr(self, self.__match_args__[0])
+
+
+class SequenceKey(_Key):
     """The step from a tuple or list to the item at a position."""
 
-    idx: int
+    __slots__ = __match_args__ = ("idx",)
+
+    def __init__(self, idx: int) -> None:
+        self.idx = idx
 
     def __str__(self) -> str:
         return f"[{self.idx!r}]"
 
 
-@dataclass(frozen=True, slots=True)
-class DictKey:
+class DictKey(_Key):
     """The step from a dictionary to the value of a key."""
 
-    key: Any
+    __slots__ = __match_args__ = ("key",)
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
 
     def __str__(self) -> str:
         return f"[{self.key!r}]"
 
 
-@dataclass(frozen=True, slots=True)
-class GetAttrKey:
+class GetAttrKey(_Key):
     """The step from an object to one of its attributes."""
 
-    name: str
+    __slots__ = __match_args__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def __str__(self) -> str:
         return f".{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class FlattenedIndexKey:
+class FlattenedIndexKey(_Key):
     """The step from a node whose type names no keys to the child at a position."""
 
-    key: int
+    __slots__ = __match_args__ = ("key",)
+
+    def __init__(self, key: int) -> None:
+        self.key = key
 
     def __str__(self) -> str:
         return f"[<flat index {self.key!r}>]"
@@ -75,29 +103,29 @@ def keystr(keys: KeyPath, *, simple: bool = False, separator: str = "") -> str:
         >>> fxad.tree_util.keystr(path), fxad.tree_util.keystr(path, simple=True, separator="/")
         ("['a'][0]", 'a/0')
     """
-    return separator.join(_bare_key(key) if simple else str(key) for key in keys)
+    steps = (key.bare if simple and isinstance(key, _Key) else key for key in keys)
+    return separator.join(map(str, steps))
 
 
-def _bare_key(key: Any) -> str:
-    match key:
-        case SequenceKey(bare) | DictKey(bare) | GetAttrKey(bare) | FlattenedIndexKey(bare):
-            return str(bare)
-    return str(key)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """How nodes of one type come apart and together; compared by identity, one for each type."""
 
-    nodetype: type
-    flatten: Callable[[Any], tuple[Sequence[Any], Any]]
-    unflatten: Callable[[Any, tuple[Any, ...]], Any]
-    keys: Callable[[Any, int], tuple[Any, ...]]
-    flatten_with_keys: Callable[[Any], tuple[Iterable[tuple[Any, Any]], Any]] | None = None
-    show: Callable[[Any, list[str]], str] | None = None
-    typed: bool = (
-        False  # is 2 another meta than 2.0? a program traced for one is wrong for the other
-    )
+    __slots__ = "nodetype", "flatten", "unflatten", "keys", "flatten_with_keys", "show", "typed"
+
+    def __init__(
+        self,
+        nodetype: type,
+        flatten: Callable[[Any], tuple[Sequence[Any], Any]],
+        unflatten: Callable[[Any, tuple[Any, ...]], Any],
+        keys: Callable[[Any, int], tuple[Any, ...]],
+        flatten_with_keys: Callable[[Any], tuple[Iterable[tuple[Any, Any]], Any]] | None = None,
+        show: Callable[[Any, list[str]], str] | None = None,
+        typed: bool = False,
+    ) -> None:
+        self.nodetype, self.flatten, self.unflatten = nodetype, flatten, unflatten
+        self.keys, self.flatten_with_keys, self.show = keys, flatten_with_keys, show
+        #: Is 2 another meta than 2.0? A program traced for one is wrong for the other.
+        self.typed = typed
 
     def node(self, meta: Any, children: tuple[Node, ...], num_leaves: int) -> Node:
         """A node of this kind."""
