@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import fxad.config as config
 from fxad.core.aval import ShapedArray
@@ -24,15 +23,13 @@ def per_jaxpr(function: Callable[..., Any], traces: bool = True) -> Callable[...
 
     What it traces (a derivative, a batch) it remembers for the settings of the day.
     """
-    memory: WeakKeyDictionary[ClosedJaxpr, dict[Any, Any]] = WeakKeyDictionary()
 
     @wraps(function)
     def remembered(closed: ClosedJaxpr, *key: Any) -> Any:
-        results = memory.setdefault(closed, {})
-        full_key = (config.trace_key(), *key) if traces else key
-        found = results.get(full_key)
+        full_key = (function, config.trace_key() if traces else None, *key)
+        found = closed.derived.get(full_key)
         if found is None:
-            found = results[full_key] = outside_rules(function, closed, *key)
+            found = closed.derived[full_key] = outside_rules(function, closed, *key)
         return found
 
     return remembered

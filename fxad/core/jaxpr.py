@@ -138,12 +138,16 @@ class ClosedJaxpr:
     """A jaxpr together with the values of its ``constvars``.
 
     ``name`` is what logs call it: the user's function that it comes from, where that is known.
+    ``derived`` remembers what was made of it (derivatives, batches, programs) by function and
+    arguments. It lies here, not in a table beside: these things often contain the jaxpr itself, and
+    only so does the garbage collector see that nothing else does.
     """
 
-    __slots__ = ("jaxpr", "consts", "name", "__weakref__")
+    __slots__ = ("jaxpr", "consts", "name", "derived", "__weakref__")
 
     def __init__(self, jaxpr: Jaxpr, consts: Sequence[Any] = ()) -> None:
         self.jaxpr, self.consts, self.name = jaxpr, tuple(consts), ""
+        self.derived: dict[Any, Any] = {}
 
     @property
     def in_avals(self) -> list[ShapedArray]:

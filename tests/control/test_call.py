@@ -176,10 +176,9 @@ def test_derived_programs_are_made_once():
     assert calls == [(True,), (False,), (True,)]
 
 
-def test_memory_ends_with_the_program():
-    @per_jaxpr
-    def derived(closed):
-        return [np.zeros(3)]
+@pytest.mark.parametrize("of", [lambda c: [np.zeros(3)], lambda c: [c]], ids=["other", "itself"])
+def test_memory_ends_with_the_program(of):
+    derived = per_jaxpr(of)
 
     class Watched(ClosedJaxpr):
         pass
@@ -190,6 +189,27 @@ def test_memory_ends_with_the_program():
     del closed
     gc.collect()
     assert gone() is None
+
+
+def loops_of(factor):
+    def f(x):
+        return lax.while_loop(lambda s: s[1] < 3, lambda s: (s[0] * factor, s[1] + 1), (x, 0))[0]
+
+    return fxad.checkpoint(lambda x: fnp.sin(f(x)))
+
+
+def test_programs_of_functions_that_are_gone_go_too():
+    def programs():
+        gc.collect()
+        return sum(isinstance(o, ClosedJaxpr) for o in gc.get_objects())
+
+    counts = []
+    for factor in range(2, 50):
+        fxad.vmap(fxad.grad(loops_of(float(factor))))(np.ones(3))
+        fxad.jit(fxad.grad(loops_of(float(factor))))(1.0)
+        if factor > 20:
+            counts.append(programs())
+    assert max(counts) <= counts[0]
 
 
 def test_derivatives_of_a_call_are_not_traced_again():
