@@ -42,14 +42,32 @@ class _Cache(dict[Any, Traced]):
     __hash__ = object.__hash__  # type: ignore[assignment]
 
 
-#: By function, so that ``jit(f)`` written anew, in a loop say, does not trace anew.
-_caches_of: weakref.WeakKeyDictionary[Any, dict[Any, _Cache]] = weakref.WeakKeyDictionary()
+class _Caches(dict[Any, _Cache]):
+    """The caches of one function: ``jit(f)`` written anew, in a loop say, does not trace anew.
+
+    They lie on the function: their programs may hold it (in a rule, in a callback), and only so
+    does the garbage collector see that nothing else does.
+    """
+
+    name = "__fxad_programs__"
+
+    def __init__(self, fun: Any) -> None:
+        self.owner = weakref.ref(fun)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, ()  # a function that is sent elsewhere goes without them
+
+
+def _caches_of(fun: types.FunctionType) -> _Caches:
+    caches = vars(fun).get(_Caches.name)
+    if not isinstance(caches, _Caches) or caches.owner() is not fun:  # those that ``wraps`` copied
+        caches = vars(fun)[_Caches.name] = _Caches(fun)
+    return caches
 
 
 def _cache_of(fun: Callable[..., Any], statics: Chosen) -> _Cache:
     # Other callables may compare equal, or go at once as bound methods do: each has its own.
-    shared = isinstance(fun, types.FunctionType)
-    caches = _caches_of.setdefault(fun, {}) if shared else {}
+    caches = _caches_of(fun) if isinstance(fun, types.FunctionType) else {}
     cache = caches.setdefault((statics.numbers, statics.names), _Cache())
     _all_caches.add(cache)
     return cache
@@ -57,8 +75,7 @@ def _cache_of(fun: Callable[..., Any], statics: Chosen) -> _Cache:
 
 def _is_known(fun: Callable[..., Any]) -> bool:
     """Whether a function was traced, be it with other static arguments."""
-    shared = isinstance(fun, types.FunctionType)
-    return shared and any(cache for cache in _caches_of.get(fun, {}).values())
+    return isinstance(fun, types.FunctionType) and any(_caches_of(fun).values())
 
 
 def _check_jittable(fun: Any) -> None:

@@ -1,6 +1,9 @@
 """``jit``: what is traced when, which arguments are static or given away, what it may wrap."""
 
 import functools
+import gc
+import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -153,6 +156,36 @@ def test_a_forgotten_function_is_traced_again():
     fxad.clear_caches()
     f(1.0)
     assert counter.count == 3
+
+
+def test_a_function_goes_though_its_programs_hold_it():
+    def made():
+        @fxad.custom_vjp
+        def f(x):
+            return 2 * x
+
+        f.defvjp(lambda x: (f(x), None), lambda _, ct: (ct * step(1.0),))
+        step = fxad.jit(lambda x: f(x))
+        assert fxad.grad(step)(1.0) == 2.0
+        return weakref.ref(step.__wrapped__)
+
+    gone = made()
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_wrapper_has_programs_of_its_own():
+    def f(x):
+        return x + 1
+
+    assert fxad.jit(f)(1.0) == 2.0
+
+    @functools.wraps(f)
+    def twice(x):
+        return 2 * f(x)
+
+    assert fxad.jit(twice)(1.0) == 4.0
+    assert all(pickle.loads(pickle.dumps(kept)) == {} for kept in vars(f).values())
 
 
 def test_derivatives_and_batches_do_not_trace_again():
