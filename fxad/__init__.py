@@ -39,6 +39,7 @@ from fxad.control.custom_jvp import custom_jvp
 from fxad.control.custom_vjp import custom_vjp
 from fxad.control.custom_vmap import custom_vmap
 from fxad.control.policies import checkpoint_name
+from fxad.control.residuals import print_saved_residuals, saved_residuals
 from fxad.control.sequential import checkpoint_sequential
 from fxad.core.aval import Array
 from fxad.core.source import named_scope
@@ -120,10 +121,12 @@ __all__ = [
     "memory_plan",
     "named_scope",
     "numpy",
+    "print_saved_residuals",
     "pure_callback",
     "random",
     "remat",
     "safe_where",
+    "saved_residuals",
     "stop_gradient",
     "tree",
     "tree_util",
