@@ -174,12 +174,13 @@ class Linearized(NamedTuple):
     """A loop that also stacks residuals, and the linear loop over them.
 
     ``invariants`` computes of the constants what the linear loop's constants shall be; ``scanned``
-    are the operands that are residuals themselves.
+    are the operands that are residuals themselves, ``stacked`` the results of ``forward`` that are.
     """
 
     forward: Call
     invariants: Call
     scanned: list[int]
+    stacked: list[int]
     linear: Call
     carry_nz: Flags
     ys_nz: Flags
@@ -229,12 +230,16 @@ def linearized_body(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> Lineariz
         *tangent_avals[split_at[1] :],
     ]
     jaxpr = forward.jaxpr
-    saving = Jaxpr(jaxpr.constvars, jaxpr.invars, jaxpr.eqns, [*outvars[:count], *stacked])
+    # What is stacked as a result already is not stacked again.
+    results = list(outvars[:count])
+    results += [v for v in stacked if v not in results[loop.num_carry :]]
+    saving = Jaxpr(jaxpr.constvars, jaxpr.invars, jaxpr.eqns, results)
     computing = Jaxpr(jaxpr.constvars, jaxpr.invars[: loop.num_consts], jaxpr.eqns, fixed)
     return Linearized(
         hoist(ClosedJaxpr(saving, forward.consts)),
         hoist(ClosedJaxpr(dce_jaxpr(computing, effects=False), forward.consts)),
         [jaxpr.invars.index(v) for v in scanned],
+        [results.index(v, loop.num_carry) for v in stacked],
         hoist(stage(body, avals, "scan")),
         carry_nz,
         tuple(out_nz[loop.num_carry :]),
@@ -296,7 +301,11 @@ def _scan_linearize(
         loop,
         [*fixed, *present(dot_consts)],
         instantiated(dot_carry, parts.carry_nz, loop.parts(jaxpr.in_avals)[1], primals),
-        [*(primals[i] for i in parts.scanned), *outs[count:], *present(dot_xs)],
+        [
+            *(primals[i] for i in parts.scanned),
+            *(outs[i] for i in parts.stacked),
+            *present(dot_xs),
+        ],
         linear=True,
     )
     n = sum(parts.carry_nz)

@@ -194,13 +194,13 @@ class Runner:
         """The residuals of some steps."""
         jaxpr, hoisted = parts.linearized.forward
         step = prepare(jaxpr, self.xp)
-        count = len(self.repeat.body_jaxpr.out_avals)
-        columns: list[list[Any]] = [[] for _ in jaxpr.out_avals[count:]]
+        stacked = parts.linearized.stacked
+        columns: list[list[Any]] = [[] for _ in stacked]
         for i in range(start, stop):
             outs = step(*hoisted, *self.consts, *carry, *self.slices(i))
             carry = outs[: self.repeat.num_carry]
-            for column, residual in zip(columns, outs[count:], strict=True):
-                column.append(residual)
+            for column, position in zip(columns, stacked, strict=True):
+                column.append(outs[position])
         return columns
 
 
@@ -257,23 +257,23 @@ def record(
     """As ``run``, and what the derivative by some operands needs."""
     runner = Runner(xp, repeat, args)
     parts = reverse_parts(repeat, nonzero)
-    n, count = repeat.num_carry, len(repeat.body_jaxpr.out_avals)
-    ys = runner.empty(repeat.body_jaxpr.out_avals[n:])
+    n, ys = repeat.num_carry, runner.empty(repeat.body_jaxpr.out_avals[repeat.num_carry :])
     states = None if repeat.checkpoint is None else _States(repeat.checkpoint)
     jaxpr, hoisted = parts.linearized.forward
     consts = runner.consts if states else [*hoisted, *runner.consts]
     step = prepare(repeat.body_jaxpr if states else jaxpr, xp)
-    columns: list[list[Any]] = [[] for _ in jaxpr.out_avals[count:]]
+    stacked = [] if states else parts.linearized.stacked
+    columns: list[list[Any]] = [[] for _ in stacked]
     carry, i = runner.start, 0
     while runner.goes_on(carry, i):
         if states:
             states.offer(i, carry)
         outs = step(*consts, *carry, *runner.slices(i))
         carry = outs[:n]
-        for y, value in zip(ys, outs[n:count], strict=True):
+        for y, value in zip(ys, outs[n:], strict=False):
             y[runner.place(i)] = value
-        for column, residual in zip(columns, outs[count:], strict=False):
-            column.append(residual)
+        for column, position in zip(columns, stacked, strict=True):
+            column.append(outs[position])
         i += 1
     invariants, more = parts.linearized.invariants
     fixed = prepare(invariants, xp)(*more, *runner.consts)

@@ -191,6 +191,38 @@ def test_what_does_not_change_is_not_stacked():
     assert forward.invars[-1] in scanned
 
 
+@pytest.mark.parametrize("options", [{}, {"reverse": True}, {"checkpoint": True},
+                                     {"checkpoint": "log"}, {"checkpoint": 2}], ids=str)
+def test_results_that_are_residuals_too_are_stacked_once(options):
+    def summed(w, loop):
+        def step(h, x):
+            after = fnp.tanh(w * h + x)
+            return after, (after, h)
+
+        last, (after, before) = loop(step, fnp.zeros(3), XS)
+        return (after**2 * before).sum() + last.sum()
+
+    def unrolled(step, h, xs):
+        order = range(len(xs))
+        rows = {}
+        for i in reversed(order) if "reverse" in options else order:
+            h, rows[i] = step(h, xs[i])
+        return h, tuple(fnp.stack(column) for column in zip(*map(rows.get, order), strict=True))
+
+    def scanned(*args):
+        return lax.scan(*args, **options)
+
+    w = np.linspace(0.3, 0.9, 3)
+    for derivative in (fxad.grad, fxad.hessian):
+        wanted = derivative(lambda w: summed(w, unrolled))(w)
+        np.testing.assert_allclose(derivative(lambda w: summed(w, scanned))(w), wanted, rtol=1e-10)
+    if not options:
+        loops = fxad.make_jaxpr(fxad.grad(lambda w: summed(w, scanned)))(w).eqns
+        forward = next(e for e in loops if e.primitive.name == "scan").params["jaxpr"].jaxpr
+        assert len(forward.outvars) == 3
+        assert len(set(forward.outvars[1:])) == 2
+
+
 def test_outer_products_are_summed_after_the_loop():
     jaxpr = fxad.make_jaxpr(fxad.grad(total(recurrence)))(WEIGHTS, START, XS)
     _, backward = (e for e in jaxpr.eqns if e.primitive.name == "scan")
