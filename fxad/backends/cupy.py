@@ -543,6 +543,7 @@ vars(xp).update(
     searchsorted=searchsorted,
     lexsort=lexsort,
     scatter=scatter,
+    room=cp.empty,
     offload=offload,
     fetch=fetch,
     lu=lu,

@@ -15,6 +15,7 @@ import numpy.fft
 
 import fxad.backends.lapack as lapack
 import fxad.backends.special as special
+from fxad.backends.pool import room
 
 _COMBINE = {"add": np.add, "mul": np.multiply, "min": np.minimum, "max": np.maximum}
 
@@ -105,6 +106,7 @@ vars(xp).update(
     zeta=special.zeta,
     logistic=special.logistic,
     scatter=scatter,
+    room=room,
     offload=lambda x: x,
     fetch=lambda x: x,
     cummax=lambda x, axis: np.maximum.accumulate(x, axis=axis),

@@ -7,6 +7,7 @@ to it: every ndarray over it holds it as its ``base``.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from sys import getrefcount
@@ -71,6 +72,13 @@ class Pool:
 
 
 pool = Pool()
+
+
+def room(shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array to be filled, over the pool's memory if it is large."""
+    dtype = np.dtype(dtype)
+    nbytes = math.prod(shape) * dtype.itemsize
+    return np.empty(shape, dtype) if nbytes < LARGE else pool.empty(shape, dtype, nbytes)
 
 
 def compute(ufunc: Any, args: tuple[Any, ...]) -> Any:

@@ -424,7 +424,7 @@ def _scan_impl(xp: Any, *args: Any, jaxpr: ClosedJaxpr, **params: Any) -> list[A
     consts, carry, xs = loop.parts(args)
     n = loop.num_carry
     ys = [
-        (np if a.dtype.kind == "V" else xp).empty((loop.length, *a.shape), a.dtype)
+        (np.empty if a.dtype.kind == "V" else xp.room)((loop.length, *a.shape), a.dtype)
         for a in jaxpr.out_avals[n:]
     ]
     steps = range(loop.length)

@@ -79,6 +79,20 @@ def test_operations_on_large_arrays_use_the_pool():
     assert not isinstance(ops.sub(1.0, x[:10]).base, Buffer)
 
 
+def test_loops_stack_their_results_in_the_pool():
+    xs = np.linspace(-1.0, 1.0, SIZE).reshape(8, -1)
+
+    def f(xs):
+        return fxad.lax.scan(lambda h, x: (fnp.tanh(h + x), h), np.zeros(SIZE // 8), xs)
+
+    (last, before), (again, once_more) = fxad.jit(f)(xs), fxad.jit(f)(xs)
+    assert isinstance(before.base, Buffer)
+    assert not np.shares_memory(before, once_more)
+    before[:] = 0.0
+    assert np.array_equal(np.tanh(once_more + xs)[:-1], once_more[1:])
+    assert np.array_equal(last, again)
+
+
 def test_operands_of_other_kinds_go_to_numpy():
     x = np.ones(SIZE)
     for args in ((x, x[:1]), (x, x.astype(np.float32)), (x, 1j), (x, np.float32(2))):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from fxad.backends.pool import LARGE
+from fxad.control.loop import scan_p
 from fxad.control.memory.heap import Buffer, Heap, Storage
 from fxad.core.aval import PYTHON_SCALARS, Shape, ShapedArray
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, sub_jaxprs
@@ -199,9 +200,13 @@ class _Walk:
         self, eqn: Eqn, operands: Sequence[Value], inner: Sequence[Jaxpr | ClosedJaxpr]
     ) -> list[Value]:
         """Bodies that run one after another, beside the results."""
+        first = eqn.params["num_carry"] if eqn.primitive is scan_p else len(eqn.outvars)
         outs = [
-            Value(self._allocate(eqn, v.aval), ghost_of(v.aval.shape, v.aval.dtype))
-            for v in eqn.outvars
+            Value(
+                self._allocate(eqn, v.aval, i >= first and nbytes_of(v.aval) >= LARGE),
+                ghost_of(v.aval.shape, v.aval.dtype),
+            )
+            for i, v in enumerate(eqn.outvars)
         ]
         for body in inner:
             jaxpr = self._ready(body).jaxpr if isinstance(body, ClosedJaxpr) else body
