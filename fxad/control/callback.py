@@ -175,13 +175,15 @@ def _batch_whole(
     size: Any, args: Sequence[Any], dims: Sequence[Any], *, result_avals: Any, **params: Any
 ) -> tuple[list[Any], list[int]]:
     """One call for the whole batch, which stands in front."""
-    if params["vmap_method"] == "expand_dims":
-        moved = [
-            reshape(a, (1, *shape_of(a))) if d is None else moveaxis(a, d, 0)
-            for a, d in zip(args, dims, strict=True)
-        ]
-    else:
-        moved = [to_front(a, d, size) for a, d in zip(args, dims, strict=True)]
+    method = params["vmap_method"]
+    moved = []
+    for a, d in zip(args, dims, strict=True):
+        if d is not None:
+            moved.append(moveaxis(a, d, 0))
+        elif method == "broadcast_all":
+            moved.append(to_front(a, None, size))
+        else:
+            moved.append(reshape(a, (1, *shape_of(a))) if method == "expand_dims" else a)
     avals = tuple(a.with_shape((int(size), *a.shape)) for a in result_avals)
     outs = pure_callback_p.bind(*moved, result_avals=avals, **params)
     return outs, [0] * len(outs)
@@ -352,8 +354,8 @@ def pure_callback(
       *args: pytrees of arrays or numbers.
       vmap_method: what ``vmap`` does: ``"sequential"`` (or ``"sequential_unrolled"``) calls once
         for each example; ``"expand_dims"`` calls once with the batch as the leading axis, of
-        length 1 for arguments that all examples share; ``"broadcast_all"`` (or
-        ``"legacy_vectorized"``) repeats those as well. None refuses.
+        length 1 for arguments that all examples share; ``"broadcast_all"`` repeats those as well;
+        ``"legacy_vectorized"`` leaves them without a batch axis. None refuses.
       **kwargs: pytrees of arrays or numbers.
 
     Returns:
