@@ -188,7 +188,15 @@ def test_the_where_may_stand_at_another_line():
     message = blame(fxad.grad(root_then_where), X)
     assert f"At {line_of('root')}" in message
     assert f"infinite derivative (sqrt): {line_of('where')}" in message
-    assert "np.sqrt(np.where(x[:, None] == 0, 1.0, x))" in message
+    # The condition there has another shape than the operand.
+    assert "fnp.where(condition, 1.0, x) in the place of the operand x of sqrt" in message
+
+    def f(x):
+        y = np.sqrt(np.sum(x**2, axis=-1))
+        return np.sum(np.where(np.eye(2) == 1, 0.0, y))
+
+    message = blame(fxad.grad(f), np.ones((2, 2, 3)) - np.eye(2)[:, :, None])
+    assert "np.sqrt(np.where(np.eye(2) == 1, 1.0, np.sum(x ** 2, axis=-1)))" in message
 
 
 def _at_one(x):
@@ -203,7 +211,21 @@ def _ratio(x):
     return np.sum(fnp.where(x == 0, 1.0, fnp.sin(x) / x))
 
 
+def _infinite_product(x):
+    return np.sum(np.where(x > 0, x * np.log(x), 0.0))
+
+
+def _selected(x):
+    return np.sum(lax.select(x > 0, np.sqrt(x), x))
+
+
+def _several_conditions(x):
+    return np.sum(fnp.select([x > 1, x > 0], [x, np.sqrt(x)], 0.0))
+
+
 TRAPS = {
+    "lax.select": (_selected, "lax.select(x > 0, np.sqrt(fnp.where(x > 0, x, 1.0)), x)"),
+    "select": (_several_conditions, "fnp.where(condition, x, 1.0) in the place of the operand x"),
     "log": (
         lambda x: np.sum(fnp.where(x > 0, fnp.log(x), 0.0)),
         "fnp.where(x > 0, fnp.log(fnp.where(x > 0, x, 1.0)), 0.0)",
@@ -224,6 +246,40 @@ def test_a_trap_that_is_one_going_forward():
     message = blame(fxad.grad(_ratio), X)
     assert message.startswith("[div] invalid value (nan) encountered in div: 1 of 3 elements")
     assert "fnp.where(x == 0, 1.0, fnp.sin(x) / fnp.where(x == 0, 1.0, x))" in message
+    message = blame(fxad.jit(_infinite_product), X)
+    assert message.startswith("[mul] invalid value (nan) encountered in mul: 1 of 3 elements")
+    assert "np.where(x > 0, x * np.log(np.where(x > 0, x, 1.0)), 0.0)" in message
+
+
+def test_whose_slope_made_the_cotangent_infinite():
+    def length(x):
+        y = np.sum(x * x)
+        return 2.0 * np.sqrt(y)  # infinite
+
+    message = blame(fxad.grad(length), np.zeros(3))
+    assert "encountered in mul, in the backward pass of mul: 3 of 3 elements" in message
+    assert f"The slope of sqrt made the cotangent infinite: {line_of('infinite')}" in message
+    assert "Keep the operand of sqrt away from there" in message
+    assert "made the cotangent infinite" not in blame(
+        lambda x: fxad.vjp(lambda x: x * x, x)[1](np.full(3, np.inf)), np.zeros(3)
+    )
+
+
+def test_what_a_variable_runs_to_be_flattened_is_not_looked_at():
+    def run():
+        _, pullback = fxad.vjp(lambda x: np.sum(lax.atan2(x, x)), np.zeros(2))
+        return pullback(1.0)
+
+    message = blame(run)
+    assert "[div]" in message and "in the backward pass of atan2" in message
+
+
+def test_a_deferred_slope_is_at_its_operation_in_a_linear_program():
+    def angle(x):
+        return np.sum(lax.atan2(x, x))  # angle
+
+    message = blame(lambda x: fxad.linearize(angle, x)[1](x), np.zeros(2))
+    assert "in the derivative of atan2" in message and f"At {line_of('angle')}" in message
 
 
 INNOCENT = {

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from fxad.core.source import Source
 
-_OPERATORS = {ast.Div: ("div",), ast.Pow: ("pow", "integer_pow", "sqrt")}
+_OPERATORS = {ast.Div: ("div",), ast.Pow: ("pow", "integer_pow")}
 #: What primitives are called in code, where it is not their own name.
 _NAMES = {
     "acos": ("arccos", "acos"),
@@ -18,6 +18,8 @@ _NAMES = {
     "div": ("divide", "true_divide"),
     "pow": ("power", "float_power"),
 }
+#: What makes the infinities of which others make NaN: 0 * log(0).
+_UNBOUNDED = ("log", "log2", "log10", "log1p", "div", "reciprocal", "rsqrt", "atanh", "exp")
 #: An operand at which the slope is finite, where 1 is none.
 _SAFE = {"acos": 0.0, "asin": 0.0, "atanh": 0.0, "acosh": 2.0}
 
@@ -37,6 +39,8 @@ def double_where(where: Source | None, line: Source | None, operation: str, on_t
     chooser = next(_calls(where), None) if where else None
     if chooser is None or line is None or len(chooser.args) < 3:
         return general
+    if isinstance(chooser.args[0], ast.List):  # np.select: several conditions
+        return general
     of_op = next(_operands(chooser.args[1 if on_true else 2], operation), None)
     target: ast.expr = chooser
     if of_op is None:
@@ -46,16 +50,27 @@ def double_where(where: Source | None, line: Source | None, operation: str, on_t
         target = min(elsewhere, key=lambda e: len(ast.unparse(e)))
         of_op = next(_operands(target, operation))
     branches = [of_op, ast.Constant(safe)] if on_true else [ast.Constant(safe), of_op]
-    guarded = ast.Call(chooser.func, [chooser.args[0], *branches], [])
+    # Of the choosers only ``where`` takes a number beside an array.
+    chooses = chooser.func if _called(chooser) == "where" else ast.Name("fnp.where")
+    guarded = ast.Call(chooses, [chooser.args[0], *branches], [])
     return ast.unparse(_Replace(of_op, guarded).visit(target))
 
 
-def safe_branch(line: Source | None, operation: str) -> str | None:
-    """The call of ``where`` on a line with the operation in a branch, its operand made safe."""
+def safe_branch(line: Source | None, operation: str, of_infinity: bool) -> str | None:
+    """The call of ``where`` on a line with the operation in a branch, its operand made safe.
+
+    Args:
+      line: the line, if it is known.
+      operation: the name of the operation's primitive.
+      of_infinity: whether an operand of the operation is infinite, so that what made it so is
+        what must be made safe.
+    """
+    names = (operation, *_UNBOUNDED) if of_infinity else (operation,)
     for chooser in _calls(line) if line else ():
         for place, branch in enumerate(chooser.args[1:3]):
-            if next(_operands(branch, operation), None) is not None:
-                return double_where(line, line, operation, place == 0)
+            for name in names:
+                if next(_operands(branch, name), None) is not None:
+                    return double_where(line, line, name, place == 0)
     return None
 
 

@@ -7,7 +7,8 @@ that check what they made; at other times nothing of this runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -158,7 +159,7 @@ def _made_here(
 ) -> NonFiniteError:
     phrase, names, _ = _surroundings(primitive, args)
     details = listing(args, names)
-    fix = safe_branch(user_source(), name)
+    fix = safe_branch(user_source(), name, any(marks(x, "inf") is not None for x in args))
     if fix is not None and " pass " not in phrase:
         details += [
             "It stands in a branch of a `where`, and both branches are computed. To be safe write:",
@@ -253,12 +254,15 @@ def _surroundings(
     return phrase + parts(), names, user
 
 
-def _variables(frame: FrameType) -> Iterator[tuple[str, Any]]:
+def _variables(frame: FrameType) -> list[tuple[str, Any]]:
     """The arrays and numbers in a frame's variables, and in pytrees there, with their names."""
-    for name, value in list(frame.f_locals.items()):
-        for path, leaf in tree.leaves_with_path(value):
-            if is_value(leaf):
-                yield name + tree_util.keystr(path), leaf
+    found = []
+    with config.override(debug_nans=False, debug_infs=False), np.errstate(all="ignore"):
+        for name, value in list(frame.f_locals.items()):
+            with suppress(Exception):  # an object may run code of its own to be flattened
+                leaves = tree.leaves_with_path(value)
+                found += [(name + tree_util.keystr(path), x) for path, x in leaves if is_value(x)]
+    return found
 
 
 def _owner(x: Any, frame: FrameType | None) -> str:

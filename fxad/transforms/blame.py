@@ -229,6 +229,18 @@ def _keep(kind: type[Node]) -> None:
             plain(self)
 
 
+_plain_force = Combined.force
+
+
+@in_place_of(Combined, "force")
+def _force(self: Combined) -> None:
+    origin = origin_of(self)  # noqa: F841  (read by who asks for the user's line)
+    _plain_force(self)
+
+
+register_replay(_force, _line)
+CONTEXTS[id(_force.__code__)] = _while_pushing
+
 for _node in (Combined, SafelyCombined, Applied, Product):
     _watch_pulling(_node)
 for _node in (Combined, Applied, Product):
@@ -249,28 +261,62 @@ def _explained(
     with config.override(debug_nans=False, debug_infs=False), np.errstate(all="ignore"):
         slope, trap = _infinite_slope(node, ct)
         culprit = None if trap is None else _untaken_branch(node, trap, pulled)
+        giver = _maker_of_infinity(node, ct, pulled) if slope is None and trap is None else None
         if slope is not None:
             lines.append(f"The slope of {origin.operation} is not finite at {elements(slope)}.")
             way_out = f"Keep the operand of {origin.operation} away from there: it has no slope."
         if trap is not None:
             lines.append(f"Its cotangent is 0 there at {elements(trap)}: 0 times that is NaN.")
+            way_out += " Or switch fxad.safe_where() on: zero cotangents stay zero."
         if culprit is not None:
-            lines += _trap_lines(origin, *culprit)
+            lines += _trap_lines(origin, node.aval.shape, *culprit)
             way_out = "Or switch fxad.safe_where() on: zero cotangents stay zero."
+        if giver is not None:
+            of = giver.operation
+            lines.append(f"The slope of {of} made the cotangent infinite: {giver.source}")
+            way_out = f"Keep the operand of {of} away from there: it has no slope."
     explained = NonFiniteError("\n".join([problem, *lines, way_out]))
     explained.explained = True
     return explained
 
 
-def _trap_lines(origin: Origin, where: Origin | None, on_true: bool) -> list[str]:
+def _trap_lines(
+    origin: Origin, shape: tuple[int, ...], chooser: Applied, on_true: bool
+) -> list[str]:
+    where = origin_of(chooser)
     line = where.source if where else None
-    fix = double_where(line, origin.source, origin.name, on_true)
+    fits = np.broadcast_shapes(shape_of(chooser.args[0]), shape) == shape
+    fix = double_where(line if fits else None, origin.source, origin.name, on_true)
     return [
         f"The untaken branch of this `where` has an infinite derivative ({origin.operation}): "
         f"{line}",
         "It discards the value there, but not the slope. Make the operand safe as well:",
         f"    {fix}",
     ]
+
+
+def _maker_of_infinity(
+    node: Node, ct: Any, pulled: Sequence[tuple[Node, Any]]
+) -> Origin | None:
+    """The operation whose slope made the infinite cotangent that came to a node."""
+    if marks(ground(ct), "inf") is None:
+        return None
+    givers = [(n, c) for n, c in pulled if n is not node and node in n.operands()]
+    for giver, given in givers:
+        if not isinstance(given, list) and marks(ground(given), "inf") is not None:
+            return _maker_of_infinity(giver, given, pulled)
+    for giver, given in givers:
+        parts = _given_by(giver, given)
+        if any(n is node and marks(ground(part), "inf") is not None for n, part in parts):
+            return origin_of(giver)
+    return None
+
+
+def _given_by(node: Node, ct: Any) -> list[tuple[Node, Any]]:
+    """The cotangents that a node gives to those which it is made of."""
+    found: list[tuple[Node, Any]] = []
+    node.pull(ct, False, lambda *pair: found.append(pair))
+    return found
 
 
 def _infinite_slope(node: Node, ct: Any) -> tuple[Any, Any]:
@@ -285,9 +331,7 @@ def _infinite_slope(node: Node, ct: Any) -> tuple[Any, Any]:
             if unbounded is not None and _somewhere(unbounded) is not None:
                 return _somewhere(unbounded), _somewhere(logical_and(eq(ct, 0), unbounded))
         return None, None
-    pulled: list[Any] = []
-    node.pull(zeros_like(ct), False, lambda _, part: pulled.append(part))
-    if any(marks(ground(part), "nan") is not None for part in pulled):
+    if any(marks(ground(part), "nan") is not None for _, part in _given_by(node, zeros_like(ct))):
         return None, _somewhere(eq(ct, 0))
     return None, None
 
@@ -300,7 +344,7 @@ def _somewhere(mask: Any) -> Any:
 
 def _untaken_branch(
     node: Node, trap: Any, pulled: Sequence[tuple[Node, Any]]
-) -> tuple[Origin | None, bool] | None:
+) -> tuple[Applied, bool] | None:
     """The ``where`` whose discarded cotangents would have come to the trap, and which branch.
 
     It is asked by experiment: other numbers in the place of the zeros that it put there are pulled
@@ -322,7 +366,7 @@ def _untaken_branch(
                 continue
             there = ground(ne(arrived, 0))
             if there is not None and np.any(there & trap if there.shape == trap.shape else there):
-                return origin_of(chooser), position == 2
+                return chooser, position == 2
     return None
 
 
