@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 
 from fxad.backends.registry import backend_of
-from fxad.core.aval import DType, Shape, ShapedArray, aval_of, is_differentiable
+from fxad.core.aval import (
+    PYTHON_SCALARS,
+    DType,
+    Shape,
+    ShapedArray,
+    aval_of,
+    is_differentiable,
+)
 from fxad.core.primitive import Primitive, Rule
 from fxad.core.source import error
 from fxad.core.trace import Tracer, ground
@@ -374,7 +381,10 @@ def fit(tangent: Any, shape: Shape, dtype: DType) -> Any:
 
 def like(tangent: Any, out: Any) -> Any:
     """A tangent in the shape and dtype of the output that it belongs to."""
-    return fit(tangent, shape_of(out), dtype_of(out))
+    dtype = dtype_of(out)
+    if type(tangent) in PYTHON_SCALARS and not aval_of(out).weak_type:
+        tangent = convert(tangent, dtype)  # programs take a Python number for weak values alone
+    return fit(tangent, shape_of(out), dtype)
 
 
 # Reshape and transpose -------------------------------------------------------------------------

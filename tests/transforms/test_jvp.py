@@ -5,6 +5,7 @@ import pytest
 
 import fxad
 import fxad.numpy as fnp
+from fxad import lax
 from fxad.core.aval import float0
 from fxad.errors import ArgumentTypeError, StructureError
 
@@ -96,3 +97,24 @@ def test_results_are_the_callers_own():
     for a in (out, tangent):
         a[:] = 5.0
     np.testing.assert_array_equal([x, t], np.ones((2, 2)))
+
+
+def _twice(x):
+    return np.sum(np.stack([x, x]))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        fxad.jit(_twice),
+        fxad.checkpoint(_twice),
+        lambda x: lax.scan(lambda c, _: (_twice(c), None), x, None, length=1)[0],
+        lambda x: lax.while_loop(lambda c: c < 1.0, _twice, x),
+        fxad.jit(lambda x: lax.cond(x > 0, _twice, np.sin, x)),
+    ],
+    ids=["jit", "checkpoint", "scan", "while", "cond"],
+)
+def test_a_number_as_the_tangent_of_what_became_an_array(program):
+    out, tangent = fxad.jvp(lambda x: program(x + np.float64(0.1)), (0.7,), (1.0,))
+    assert (round(float(out), 12), tangent) == (1.6, 2.0)
+    assert type(tangent) is np.float64
