@@ -186,7 +186,7 @@ def jit(
         traced = cache.get(key)
         if traced is None:
             if config.log_compiles or config.explain_cache_misses:
-                names = argument_names(fun, dynamic, rest, fixed)
+                names = argument_names(fun, structure, fixed)
             if config.explain_cache_misses:
                 explain_miss(fun, key, list(cache), names, _is_known(fun))
             start = time.perf_counter()

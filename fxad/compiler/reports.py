@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
@@ -17,6 +18,7 @@ from fxad.backends.optional import optional
 from fxad.core.aval import ShapedArray, weak_dtype
 from fxad.core.jaxpr import ClosedJaxpr
 from fxad.core.source import user_source
+from fxad.pytree.structure import leaf_paths, shortened
 
 
 def _warn(message: str, *args: Any) -> None:
@@ -67,19 +69,24 @@ def name_of(fun: Callable[..., Any]) -> str:
 
 
 def argument_names(
-    fun: Callable[..., Any], dynamic: Sequence[Any], rest: dict[str, Any], fixed: dict[int, Any]
+    fun: Callable[..., Any], structure: Any, fixed: Collection[int]
 ) -> list[str]:
-    """The names of the leaves of the traced arguments: ``x``, ``params['w'][0]``."""
+    """The names of the leaves of the traced arguments: ``x``, ``params['w'][0]``.
+
+    Args:
+      fun: the user's function.
+      structure: that of the traced arguments, ``(those by position, those by name)``.
+      fixed: the positions of arguments that are not among them.
+    """
     parameters = _positional(fun)
-    count = len(dynamic) + len(fixed)
-    positions = [i for i in range(count) if i not in fixed]
+    by_position, by_name = structure.children()
+    places = range(len(by_position.children()) + len(fixed))
+    owners = [_parameter(parameters, i) for i in places if i not in fixed]
     names = []
-    for position, arg in zip(positions, dynamic, strict=True):
-        first = _parameter(parameters, position)
-        names += [first + tree_util.keystr(path) for path, _ in tree.leaves_with_path(arg)]
-    # As a dictionary, whose leaves come in the order of its keys.
-    for path, _ in tree.leaves_with_path(rest):
-        names.append(f"{path[0].key}{tree_util.keystr(path[1:])}")
+    for first, *rest in leaf_paths(by_position.node):
+        names.append(owners[first.idx] + tree_util.keystr(tuple(rest)))
+    for first, *rest in leaf_paths(by_name.node):
+        names.append(first.key + tree_util.keystr(tuple(rest)))
     return names
 
 
@@ -135,7 +142,8 @@ def explain_miss(
     if code is not None:
         head += f" defined at {os.path.basename(code.co_filename)}:{code.co_firstlineno}"
     if known:
-        nearest = min((_differences(fun, old, key, names) for old in known), key=_distance)
+        candidates = (_differences(fun, old, key, names) for old in known)
+        _, nearest = min(candidates, key=operator.itemgetter(0))
         reason = f"was traced for {_count(len(known))}, of which the nearest differs in:"
         reason += "".join(f"\n  {line}" for line in nearest)
     elif elsewhere:
@@ -155,35 +163,48 @@ def _count(number: int) -> str:
     return "1 signature" if number == 1 else f"{number} signatures"
 
 
-_TREE = "the tree of the arguments: "
-
-
-def _distance(differences: Sequence[str]) -> float:
-    """How far two signatures are from each other; another tree is further than anything else."""
-    if any(line.startswith(_TREE) for line in differences):
-        return float("inf")
-    return sum(line.count(" before") for line in differences)
-
-
 def _differences(
     fun: Callable[..., Any], old: tuple[Any, ...], new: tuple[Any, ...], names: Sequence[str]
-) -> list[str]:
-    """What differs between two signatures, a line each."""
+) -> tuple[int, list[str]]:
+    """How far two signatures are from each other, and what differs, a line each."""
     (before, old_types, old_settings, old_axes, old_statics) = _parts(old)
     (after, new_types, new_settings, new_axes, new_statics) = _parts(new)
-    if before != after:
-        found = [f"{_TREE}{tree.mismatch(before, after)}"]
-    else:
-        found = [
-            _type_difference(name, was, is_)
-            for name, was, is_ in zip(names, old_types, new_types, strict=True)
-            if was != is_
-        ]
+    positions = {where for group in old_statics for where, *_ in group if isinstance(where, int)}
+    was = dict(zip(argument_names(fun, before, positions), old_types, strict=True))
+    is_ = dict(zip(names, new_types, strict=True))
+    found = [
+        _type_difference(name, was[name], is_[name])
+        for name in is_
+        if name in was and was[name] != is_[name]
+    ]
     found += _changed("the setting", _settings(old_settings), _settings(new_settings))
     found += _changed("the size of the axis", dict(old_axes), dict(new_axes))
     parameters = _positional(fun)
     static_before, static_now = _statics(old_statics, parameters), _statics(new_statics, parameters)
-    return found + _changed("the static argument", static_before, static_now)
+    found += _changed("the static argument", static_before, static_now)
+    distance = sum(line.count(" before") for line in found)
+    if before != after:  # another tree is further than anything else
+        distance += 1000 * (1 + len(was.keys() ^ is_.keys()))
+        found.insert(0, _tree_difference(before, after, list(was), names))
+    return distance, found
+
+
+def _tree_difference(
+    before: Any, after: Any, old_names: Sequence[str], names: Sequence[str]
+) -> str:
+    """What is new and what is gone; where it is neither, how the trees that hold it differ."""
+    new = [name for name in names if name not in old_names]
+    gone = [name for name in old_names if name not in names]
+    parts = [f"{_some(new)} now, not before"] * bool(new)
+    parts += [f"{_some(gone)} before, not now"] * bool(gone)
+    if not parts:
+        parts = [f"{tree.mismatch(before, after)}".partition("\n")[0].rstrip(".")]
+    trees = f"\n    before: {shortened(before.node)}\n    now:    {shortened(after.node)}"
+    return f"the tree of the arguments: {'; '.join(parts)}{trees}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _parts(key: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -52,8 +52,7 @@ def trace_function(
         return outs
 
     def names() -> list[str]:
-        dynamic, kwargs = tree.unflatten(structure, avals)
-        return argument_names(fun, dynamic, kwargs, fixed)
+        return argument_names(fun, structure, fixed)
 
     staged = outside_scopes(outside_rules, stage, flat, avals, transformation, names)
     closed, consts = hoist(staged)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import reprlib
+from collections.abc import Iterator
 from typing import Any
 
 from fxad.errors import StructureError
@@ -45,6 +46,16 @@ def leaf_counts(prefix: Node, full: Node, counts: list[int]) -> bool:
     if _unlike(prefix, full):
         return False
     return all(map(leaf_counts, prefix[3], full[3], itertools.repeat(counts)))
+
+
+def leaf_paths(node: Node, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """The key paths of the leaves of a structure."""
+    kind, meta, _, nodes, _ = node
+    if kind is None:
+        yield path
+        return
+    for key, child in zip(kind.keys(meta, len(nodes)), nodes, strict=True):
+        yield from leaf_paths(child, (*path, key))
 
 
 def _unlike(a: Node, b: Node) -> bool:

@@ -61,7 +61,9 @@ W = {"w": [X]}
         (call(W, 2.0), call({"w": [np.ones(3, "f4")]}, 2.0),
          ["params['w'][0]: dtype float64 before, float32 now"]),
         (call(W, X), call({"w": [np.ones(4, "f4")]}, x=X[:1]),
-         ["the tree of the arguments"]),
+         ["the tree of the arguments: at [0]: expected tuple of 2, got tuple of 1",
+          "params['w'][0]: shape (3,) before, (4,) now, dtype float64 before, float32 now",
+          "x: shape (3,) before, (1,) now"]),
         (call(W, x=X), call(W, x=X[:1]), ["x: shape (3,) before, (1,) now"]),
         (call(W, 2.0), call(W, np.float64(2.0)),
          ["x: weak type: a Python float before, float64[] now"]),
@@ -74,7 +76,14 @@ W = {"w": [X]}
          ["the static argument mode: 'a' before, 'b' now"]),
         (call(W, X), call(W, X, n=3), ["the static argument n: not given before, 3 now"]),
         (call(W, X), call({"w": [X], "b": X}, X),
-         ["the tree of the arguments: at [0][0]: dict with ['b'] too many"]),
+         ["the tree of the arguments: params['b'] now, not before\n",
+          "    before: PyTreeDef((({'w': [*]}, *), {}))\n",
+          "    now:    PyTreeDef((({'b': *, 'w': [*]}, *), {}))"]),
+        (call({"w": [X], "b": [X] * 7}, x=2.0), call(W, 2.0),
+         ["params['b'][0], params['b'][1], params['b'][2], params['b'][3], params['b'][4] and 2 "
+          "more before, not now"]),
+        (call({"w": [X], "b": None}, X), call({"w": [X], "b": ()}, X),
+         ["the tree of the arguments: at [0][0]['b']: expected None, got tuple of 0"]),
     ],
 )
 def test_names_what_differs(messages, jitted, first, second, words):
@@ -84,7 +93,8 @@ def test_names_what_differs(messages, jitted, first, second, words):
     assert "was traced for 1 signature, of which the nearest differs in:" in message
     for word in words:
         assert word in message
-    assert message.count(" before") == (0 if "tree" in words[0] else words[0].count(" before"))
+    if "the tree" not in message:
+        assert message.count(" before") == words[0].count(" before")
 
 
 def test_a_known_signature_says_nothing(messages, jitted):
@@ -102,6 +112,18 @@ def test_the_nearest_of_several_is_compared_with(messages, jitted):
     (message,) = misses(messages, jitted, far, near, tree, call({"w": [np.ones(6)]}, 2.0))
     assert "3 signatures" in message
     assert message.splitlines()[2:] == ["  params['w'][0]: shape (4,) before, (6,) now"]
+
+
+def test_the_nearest_of_several_trees(messages, jitted):
+    known = call(W, 2.0), call({"w": [X], "b": X}, 2.0), call({"w": [X], "b": X, "c": X}, X)
+    (message,) = misses(messages, jitted, *known, call({"w": [X], "b": X, "d": X}, 2.0))
+    assert "the tree of the arguments: params['d'] now, not before\n" in message
+
+
+def test_arguments_without_leaves_have_their_places(messages):
+    f = fxad.jit(lambda a, b, c: c * 2.0)
+    (message,) = misses(messages, f, call(None, None, X), call(None, None, X[:1]))
+    assert message.endswith("  c: shape (3,) before, (1,) now")
 
 
 def test_settings_and_axes_are_named(messages, jitted):
