@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import operator
 import sys
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -24,7 +26,7 @@ from fxad.core.aval import (
     register_aval,
     weak_dtype,
 )
-from fxad.core.source import assigns_item, error
+from fxad.core.source import Source, assigns_item, error, user_source
 from fxad.errors import (
     ConcretizationTypeError,
     TracerArrayConversionError,
@@ -363,6 +365,9 @@ def under(trace: Trace, function: Callable[..., T], /, *args: Any, **kwargs: Any
 def within(trace: Trace, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """Runs a user's function under a new trace and ends the trace's life after it."""
     before = _holders(trace) if config.checking_leaks else None
+    if before is not None and trace not in _made:
+        kind: Any = type(trace)
+        _made[trace], trace.__class__ = {}, _noting(kind)
     try:
         out = under(trace, function, *args, **kwargs)
     finally:
@@ -370,6 +375,31 @@ def within(trace: Trace, function: Callable[..., T], /, *args: Any, **kwargs: An
     if before is not None:
         _check_leaks(trace, before, out)
     return out
+
+
+#: While leaks are looked for: the lines that made a trace's tracers, by their identity.
+_made: WeakKeyDictionary[Trace, dict[int, Source | None]] = WeakKeyDictionary()
+
+
+@functools.cache
+def _noting(kind: type[Trace]) -> type[Trace]:
+    """A class of traces as one that notes which line makes its tracers."""
+
+    def process(self: Trace, *operation: Any) -> Any:
+        out = kind.process(self, *operation)
+        source = user_source()
+        for y in out if isinstance(out, list | tuple) else (out,):
+            if isinstance(y, Tracer) and y._trace is self:
+                _made[self][id(y)] = source
+        return out
+
+    return type(kind.__name__, (kind,), {"__slots__": (), "process": process})
+
+
+def _origin(tracer: Tracer) -> str:
+    """Where a tracer comes from, for messages, as far as anybody knows."""
+    source = _made.get(tracer._trace, {}).get(id(tracer))
+    return tracer.origin() or (f" (made at {source})" if source else "")
 
 
 #: Every class of tracers.
@@ -411,7 +441,7 @@ def _check_leaks(trace: Trace, before: dict[int, tuple[Tracer, int]], out: Any) 
         raise error(
             UnexpectedTracerError,
             trace.transformation,
-            f"got a function that leaked a {tracer.aval.long_name()}{tracer.origin()}: "
+            f"got a function that leaked a {tracer.aval.long_name()}{_origin(tracer)}: "
             "something outside still holds it, wanted a pure function",
             "Return the value from the transformed function instead of storing it.",
         )
@@ -429,7 +459,7 @@ def leaked(operation: str, tracer: Tracer) -> UnexpectedTracerError:
     else:
         problem = (
             f"got a {tracer.aval.long_name()} that a {name} which has ended left behind"
-            f"{tracer.origin()}, wanted a value"
+            f"{_origin(tracer)}, wanted a value"
         )
         way_out = "Return the value from the transformed function instead of storing it."
     return error(UnexpectedTracerError, operation, problem, way_out)
