@@ -202,7 +202,8 @@ def linearized_body(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> Lineariz
     place = {atom: i for i, atom in enumerate([*fixed, *scanned, *stacked])}
     where = [place[atom] for atom in outvars[count:]]
     tangent_avals = linear.in_avals[len(where) :]
-    narrow = min((a.dtype for a in tangent_avals), key=lambda d: d.itemsize, default=None)
+    dtypes = [a.dtype for a in tangent_avals] or [np.dtype(float)]
+    narrow = min(dtypes, key=lambda d: d.itemsize)
     split_at = sum(consts_nz), sum(consts_nz) + sum(carry_nz)
     n_fixed, n_scanned = len(fixed), len(scanned) + len(stacked)
 
@@ -210,9 +211,9 @@ def linearized_body(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> Lineariz
         start = n_fixed + split_at[1]
         residuals = [*args[:n_fixed], *args[start : start + n_scanned]]
         tangents = [*args[n_fixed:start], *args[start + n_scanned :]]
-        # A weak number that was stacked is one no longer; it gives way as it would have done.
+        # A weak float that was stacked is weak no longer; it gives way as it would have done.
         residuals = [
-            convert(r, narrow) if atom.aval.weak_type and atom not in weak else r
+            convert(r, gives_way[atom]) if atom in gives_way else r
             for r, atom in zip(residuals, place, strict=True)
         ]
         pushed = spread(linear(*(residuals[i] for i in where), *tangents), out_nz)
@@ -222,11 +223,17 @@ def linearized_body(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> Lineariz
         )
         return [*carried, *present(pushed[loop.num_carry :])]
 
-    weak = set(fixed)
+    stacked_now = (*scanned, *stacked)
+    kinds = {"f": np.empty(0, narrow).real.dtype, "c": np.result_type(narrow, np.complex64)}
+    gives_way = {
+        atom: kinds[atom.aval.dtype.kind]
+        for atom in stacked_now
+        if atom.aval.weak_type and atom.aval.dtype.kind in kinds
+    }
     avals = [
         *(atom.aval for atom in fixed),
         *tangent_avals[: split_at[1]],
-        *(atom.aval.strong() for atom in (*scanned, *stacked)),
+        *(atom.aval.strong() for atom in stacked_now),
         *tangent_avals[split_at[1] :],
     ]
     jaxpr = forward.jaxpr

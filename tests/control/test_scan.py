@@ -383,3 +383,45 @@ def test_against_jax():
         got = fxad.grad(ours, (0, 1, 2))(WEIGHTS, START, XS)
         assert_close(got, tuple(map(np.asarray, jax.grad(theirs, (0, 1, 2))(WEIGHTS, START, XS))))
         check_grads(ours, (WEIGHTS, START, XS), order=2)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("way", [lambda f: f, fxad.jit], ids=["eager", "jit"])
+def test_a_counter_in_the_carry_indexes_in_reverse(way, dtype):
+    def f(x):
+        def body(c, _):
+            i, y = c
+            return (i + 1, y + i * x[i] ** 2), None
+
+        return lax.scan(body, (0, x[0] * 0), None, length=3)[0][1]
+
+    def g(x):
+        return lax.fori_loop(0, 3, lambda i, y: y + i * x[i] ** 2, x[0] * 0)
+
+    def h(x):
+        return lax.while_loop(
+            lambda c: c[0] < 3, lambda c: (c[0] + 1, c[1] + c[0] * x[c[0]] ** 2), (0, x[0] * 0)
+        )[1]
+
+    x = np.array([3.0, 5.0, 7.0], dtype)
+    for loop in (f, g, h):
+        gradient = way(fxad.grad(loop))(x)
+        np.testing.assert_array_equal(gradient, np.array([0.0, 10.0, 28.0], dtype), strict=True)
+        hessian = way(fxad.hessian(loop))(x)
+        np.testing.assert_array_equal(hessian, np.diag([0.0, 2.0, 4.0]).astype(dtype), strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_complex_number_in_the_carry_keeps_its_imaginary_part_in_reverse(dtype):
+    def f(x):
+        def body(c, _):
+            z, y = c
+            return (z * (0.5 + 1j), y + (np.imag(z * x) * np.real(z)).astype(x.dtype)), None
+
+        return lax.scan(body, (1.0 + 1j, x * 0), None, length=3)[0][1]
+
+    z, wanted = 1.0 + 1j, 0.0
+    for _ in range(3):
+        wanted, z = wanted + z.imag * z.real, z * (0.5 + 1j)
+    gradient = fxad.grad(f)(dtype(1.5))
+    assert (gradient, type(gradient)) == (wanted, dtype)
