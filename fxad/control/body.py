@@ -13,7 +13,7 @@ import fxad.tree as tree
 import fxad.tree_util as tree_util
 from fxad.control.call import per_jaxpr
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, promote
-from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, alike
+from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, alike
 from fxad.core.source import error, outside_rules
 from fxad.core.staging import JaxprTrace, hoist, stage
 from fxad.core.trace import EVAL, Trace, Tracer, current_trace, ground
@@ -314,3 +314,35 @@ def of_examples(
         return select(reshape(wanted, along), x, stop_gradient_p.bind(row))
 
     return [of_wanted(x, dim) for x, dim in zip(operands, dims, strict=True)]
+
+
+def giving_way(
+    closed: ClosedJaxpr, weak: Sequence[bool]
+) -> tuple[ClosedJaxpr, list[tuple[int, Any]]]:
+    """A program whose weak operands give way to others though they are weak no longer.
+
+    A number that has been stacked is strong, and would make floats that it scales wider. The
+    program takes it again, as a further operand, in each of the dtypes that it is to have there.
+
+    Returns:
+      The program, and which operands it takes again, in which dtypes.
+    """
+    jaxpr = closed.jaxpr
+    places = {v: i for i, (v, w) in enumerate(zip(jaxpr.invars, weak, strict=False)) if w}
+    twins: dict[tuple[Var, Any], Var] = {}
+
+    def scaled(eqn: Eqn) -> Eqn:
+        dtype = eqn.outvars[0].aval.dtype if eqn.outvars else None
+        if eqn.primitive.partials is None or dtype is None or dtype.kind not in "fc":
+            return eqn
+        return eqn.replace([
+            twins.setdefault((v, dtype), Var(ShapedArray(v.aval.shape, dtype)))
+            if isinstance(v, Var) and v in places
+            else v
+            for v in eqn.invars
+        ])
+
+    eqns = [scaled(eqn) for eqn in jaxpr.eqns]
+    invars = [*jaxpr.invars, *twins.values()]
+    program = ClosedJaxpr(Jaxpr(jaxpr.constvars, invars, eqns, jaxpr.outvars), closed.consts)
+    return program, [(places[v], dtype) for v, dtype in twins]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fxad.control.body import check_zero, split_by_linearizing
+from fxad.control.body import check_zero, giving_way, split_by_linearizing
 from fxad.control.call import Call, jaxpr_cost, per_jaxpr, present, spread
 from fxad.control.products import Product, summed, take_products_out, unchanging
 from fxad.core.aval import ShapedArray
@@ -202,8 +202,9 @@ def linearized_body(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> Lineariz
     place = {atom: i for i, atom in enumerate([*fixed, *scanned, *stacked])}
     where = [place[atom] for atom in outvars[count:]]
     tangent_avals = linear.in_avals[len(where) :]
-    dtypes = [a.dtype for a in tangent_avals] or [np.dtype(float)]
-    narrow = min(dtypes, key=lambda d: d.itemsize)
+    stacked_now = {*scanned, *stacked}
+    is_weak = [atom in stacked_now and atom.aval.weak_type for atom in outvars[count:]]
+    linear, twins = giving_way(linear, is_weak)
     split_at = sum(consts_nz), sum(consts_nz) + sum(carry_nz)
     n_fixed, n_scanned = len(fixed), len(scanned) + len(stacked)
 
@@ -211,29 +212,19 @@ def linearized_body(closed: ClosedJaxpr, loop: Loop, nonzero: Flags) -> Lineariz
         start = n_fixed + split_at[1]
         residuals = [*args[:n_fixed], *args[start : start + n_scanned]]
         tangents = [*args[n_fixed:start], *args[start + n_scanned :]]
-        # A weak float that was stacked is weak no longer; it gives way as it would have done.
-        residuals = [
-            convert(r, gives_way[atom]) if atom in gives_way else r
-            for r, atom in zip(residuals, place, strict=True)
-        ]
-        pushed = spread(linear(*(residuals[i] for i in where), *tangents), out_nz)
+        given = [residuals[i] for i in where]
+        scales = [convert(given[i], dtype) for i, dtype in twins]
+        pushed = spread(linear(*given, *tangents, *scales), out_nz)
         pushed = as_typed(pushed, closed.out_avals)
         carried = instantiated(
             pushed[: loop.num_carry], carry_nz, closed.out_avals[: loop.num_carry], args
         )
         return [*carried, *present(pushed[loop.num_carry :])]
 
-    stacked_now = (*scanned, *stacked)
-    kinds = {"f": np.empty(0, narrow).real.dtype, "c": np.result_type(narrow, np.complex64)}
-    gives_way = {
-        atom: kinds[atom.aval.dtype.kind]
-        for atom in stacked_now
-        if atom.aval.weak_type and atom.aval.dtype.kind in kinds
-    }
     avals = [
         *(atom.aval for atom in fixed),
         *tangent_avals[: split_at[1]],
-        *(atom.aval.strong() for atom in stacked_now),
+        *(atom.aval.strong() for atom in (*scanned, *stacked)),
         *tangent_avals[split_at[1] :],
     ]
     jaxpr = forward.jaxpr

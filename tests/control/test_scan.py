@@ -425,3 +425,22 @@ def test_a_complex_number_in_the_carry_keeps_its_imaginary_part_in_reverse(dtype
         wanted, z = wanted + z.imag * z.real, z * (0.5 + 1j)
     gradient = fxad.grad(f)(dtype(1.5))
     assert (gradient, type(gradient)) == (wanted, dtype)
+
+
+def test_a_number_in_the_carry_gives_way_to_each_dtype_of_its_own_in_reverse():
+    def f(wide, narrow):
+        def body(c, _):
+            i, w, x, y, z = c
+            place = fnp.at(z)[i].set(i * narrow[i])
+            return (i + 1, w * 0.7, x + w * wide, y + w * np.sum(narrow), place), None
+
+        zero = narrow[0] * 0
+        first = (0, 1 / 3, wide * 0, zero, narrow * 0)
+        _, _, x, y, z = lax.scan(body, first, None, length=2)[0]
+        return x + y.astype(x.dtype) + np.sum(z).astype(x.dtype)
+
+    wide, narrow = np.float64(1.0), np.ones(2, np.float16)
+    by_wide, by_narrow = fxad.grad(f, argnums=(0, 1))(wide, narrow)
+    assert by_wide == pytest.approx(1.7 / 3, rel=1e-15)
+    assert by_narrow.dtype == np.float16
+    np.testing.assert_allclose(by_narrow, [1.7 / 3, 1.7 / 3 + 1], rtol=2e-3)
