@@ -151,6 +151,30 @@ def test_results_are_the_users_own_and_operands_stay():
     assert x.tolist() == [1.0] * 3
 
 
+def test_a_routine_may_give_the_same_memory_again():
+    memory = np.empty((2, 3))
+
+    def into_memory(x):
+        np.multiply(x, 2.0, out=memory[0])
+        np.add(x, 1.0, out=memory[1])
+        return [memory[0], memory[1]]
+
+    f = extend.from_host(
+        into_memory, name="test_into_memory", multiple_results=True, overwrite=True,
+        abstract=lambda x: [x, x], jvp=[lambda t, out, x: [2.0 * t, t]],
+    )
+
+    def both(x):
+        (a, b), (c, d) = f(x), f(x + 1.0)
+        return a * c + b * d
+
+    wanted = 4.0 * X * (X + 1.0) + (X + 1.0) * (X + 2.0)
+    for run in (both, fxad.jit(both), lambda x: fxad.vmap(both)(x[None])[0]):
+        np.testing.assert_allclose(run(X), wanted)
+    slopes = fxad.grad(lambda x: fnp.sum(both(x)))(X)
+    np.testing.assert_allclose(slopes, 10.0 * X + 7.0)
+
+
 def test_cost_is_for_all_examples():
     f = define("costly", lambda xp, x: x, abstract="same", cost=lambda x: 10 * x.size)
     (eqn,) = fxad.make_jaxpr(fxad.vmap(f))(np.ones((2, 3))).eqns

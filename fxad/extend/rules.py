@@ -16,7 +16,7 @@ from fxad.core.trace import LinearOperand, is_linear
 from fxad.errors import ArgumentValueError, NonDifferentiableError, ShapeError, StructureError
 from fxad.ops.base import add_any, convert, like, to_front
 from fxad.ops.rules import align_batch, elementwise_abstract
-from fxad.transforms.common import matches
+from fxad.transforms.common import apart, matches
 from fxad.transforms.jvp import instantiate, zeros_for
 from fxad.transforms.vmap import batch_flat
 
@@ -89,9 +89,8 @@ class Rules:
     def value(self, xp: Any, *args: Any, mapped: Any, **params: Any) -> Any:
         """The primitive's rule: the results."""
         if not mapped:
-            avals = self.avals(list(map(aval_of, args)), params)
-            outs = self.listed("an impl", self.impl(xp, *args, **params), len(avals))
-            return self.single([self._checked(y, a) for y, a in zip(outs, avals, strict=True)])
+            # A routine may give the same memory again at its next call.
+            return self.single(apart(self._results(xp, args, params), args, held=True))
         places = itertools.product(*map(range, mapped))
         rows = [
             self.listed("impl", self.value(xp, *(x[i] for x in args), mapped=(), **params))
@@ -105,6 +104,11 @@ class Rules:
             [xp.stack(list(map(xp.asarray, c))).reshape(a.shape)
              for c, a in zip(columns, wanted, strict=True)]
         )
+
+    def _results(self, xp: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        avals = self.avals(list(map(aval_of, args)), params)
+        outs = self.listed("an impl", self.impl(xp, *args, **params), len(avals))
+        return [self._checked(y, a) for y, a in zip(outs, avals, strict=True)]
 
     def _checked(self, out: Any, wanted: ShapedArray) -> Any:
         """A result of ``impl``, which must be what the abstract rule says."""

@@ -68,8 +68,11 @@ def own(outputs: Sequence[Any], inputs: Sequence[Any] = (), held: bool = False) 
     that something else (a tape) may hold outputs: those that nothing but ``outputs`` refers to
     are not copied.
     """
-    if current_trace() is not EVAL:
-        return list(outputs)
+    return list(outputs) if current_trace() is not EVAL else apart(outputs, inputs, held)
+
+
+def apart(outputs: Sequence[Any], inputs: Sequence[Any], held: bool) -> list[Any]:
+    """As ``own``, whatever transformation the values are computed under."""
     taken = {id(x) for x in inputs}
     owned = []
     for x in outputs:
