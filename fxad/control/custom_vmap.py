@@ -162,7 +162,8 @@ class custom_vmap(Custom):
     It gets the arguments with the batch along their first axes where ``in_batched``, a list of
     pytrees of booleans, says so, and tells the same of what it returns. Derivatives are those of
     the function, in a batch those of the rule; in reverse mode the function runs once more in the
-    backward pass.
+    backward pass. Where tangents alone are batched (``jacfwd``) the rule is asked for one example:
+    ``in_batched`` is False for all arguments.
 
     Raises:
       MissingRuleError: the function is batched and has no rule.

@@ -65,13 +65,21 @@ class Space:
         return Staged(program, consts, aux_structures[0] if has_aux else None)
 
     def stage_first(self, name: str, function: Callable[..., Any]) -> Staged:
-        """As ``stage``; numbers of Python become arrays of the dtypes that the function gives."""
+        """As ``stage``; numbers of Python become arrays of the dtypes that the function gives.
+
+        So do integers where it gives real or complex ones: those the solution is made of.
+        """
         staged = self.stage(name, function)
-        if not any(a.weak_type for a in self.avals):
+        outs = staged.program.out_avals
+        found = [
+            y.dtype if a.weak_type or (a.dtype.kind not in "fc" and y.dtype.kind in "fc") else None
+            for a, y in zip(self.avals, outs, strict=True)
+        ]
+        if all(dtype is None for dtype in found):
             return staged
         self.leaves = [
-            convert(x, y.dtype) if a.weak_type else x
-            for x, a, y in zip(self.leaves, self.avals, staged.program.out_avals, strict=True)
+            x if dtype is None else convert(x, dtype)
+            for x, dtype in zip(self.leaves, found, strict=True)
         ]
         self.avals = [aval_of(x) for x in self.leaves]
         return self.stage(name, function)

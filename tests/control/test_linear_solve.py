@@ -192,6 +192,22 @@ def test_float32_stays(rng):
     assert solve.dtype == np.float32 and solve == 0.5
 
 
+def test_an_integer_right_hand_side_has_a_real_solution():
+    b = np.array([1, 2])
+
+    def total(a, b):
+        solve = lambda _, y: y / a  # noqa: E731
+        return fnp.sum(lax.custom_linear_solve(lambda x: a * x, b, solve, symmetric=True))
+
+    assert total(2.0, b) == 1.5
+    for run in (lambda f: f, fxad.jit):
+        assert run(fxad.grad(total))(2.0, b) == -0.75
+        assert run(fxad.grad(fxad.grad(total)))(2.0, b) == 0.75
+    assert fxad.jvp(lambda a: total(a, b), (2.0,), (1.0,))[1] == -0.75
+    slopes = fxad.vmap(fxad.grad(total), (0, None))(np.array([2.0, 4.0]), b)
+    np.testing.assert_allclose(slopes, [-0.75, -0.1875])
+
+
 def test_the_solution_is_no_alias():
     b = np.ones(3)
 

@@ -147,6 +147,19 @@ def test_pytrees_of_which_a_part_is_batched():
     check_grads(mapped, (a, 5.0), order=2)
 
 
+@pytest.mark.parametrize("guess", [1, np.int64(1), np.float64(1.0)])
+def test_a_guess_of_integers_finds_real_roots(guess):
+    def cube_root(a):
+        def newton(f, x):
+            return lax.fori_loop(0, 30, lambda _, x: x - f(x) / (3.0 * x * x), x)
+
+        return lax.custom_root(lambda x: x**3 - a, guess, newton, lambda g, y: y / g(1.0))
+
+    assert cube_root(8.0) == 2.0
+    np.testing.assert_allclose(fxad.grad(cube_root)(8.0), 1 / 12)
+    np.testing.assert_allclose(fxad.jit(fxad.grad(fxad.grad(cube_root)))(8.0), -1 / 144)
+
+
 def test_float32_stays():
     assert sqrt_cubed(np.float32(5.0)).dtype == np.float32
     assert fxad.grad(sqrt_cubed)(np.float32(5.0)).dtype == np.float32
