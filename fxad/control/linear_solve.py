@@ -212,7 +212,7 @@ def custom_linear_solve(
       transpose_solve: ``transpose_solve(vecmat, ct) -> x`` for the transpose ``vecmat`` of
         ``matvec``, which is derived; for reverse mode. None: ``solve`` if ``symmetric``.
       symmetric: promises that the operator is its own transpose.
-      has_aux: whether the two solvers return pairs ``(x, aux)``.
+      has_aux: whether the two solvers return pairs ``(x, aux)``; ``aux`` has no derivative.
 
     Returns:
       What ``solve`` returns: ``x``, or ``(x, aux)``.

@@ -17,6 +17,7 @@ from fxad.control.solving import (
 )
 from fxad.core.jaxpr import execute
 from fxad.core.primitive import Primitive
+from fxad.core.trace import EVAL, current_trace
 from fxad.core.tracebacks import public
 from fxad.ops.base import dtype_of, like
 from fxad.ops.elementwise import neg
@@ -152,7 +153,7 @@ def custom_root(
       tangent_solve: ``tangent_solve(g, y) -> x`` with ``g(x) = y``, where ``g`` is ``f``
         linearised at the root. For one number ``lambda g, y: y / g(1.0)``; for a short vector
         ``lambda g, y: fnp.linalg.solve(fxad.jacobian(g)(y), y)``; see ``custom_linear_solve``.
-      has_aux: whether ``solve`` returns a pair ``(x, aux)``.
+      has_aux: whether ``solve`` returns a pair ``(x, aux)``; ``aux`` has no derivative.
 
     Returns:
       What ``solve`` returns: ``x``, or ``(x, aux)``.
@@ -179,16 +180,31 @@ def custom_root(
     check_callable(_NAME, f)
     check_callable(_NAME, solve)
     check_callable(_NAME, tangent_solve)
+    return root_by(f, initial_guess, solve, tangent_solve, has_aux)
+
+
+def root_by(
+    f: Callable[[Any], Any],
+    initial_guess: Any,
+    solve: Callable[[Callable[[Any], Any], Any], Any],
+    tangent_solve: Callable[[Callable[[Any], Any], Any], Any],
+    has_aux: bool,
+    known: bool = False,
+) -> Any:
+    """As ``custom_root``; a ``tangent_solve`` known to fit is traced only for a derivative."""
     space = Space(_NAME, "initial_guess", initial_guess)
     of_f = space.stage_first("f", f)
     solved = space.stage("solve", lambda x: solve(f, x), has_aux=has_aux)
-    tangent = space.stage(
-        "tangent_solve", lambda x, y: tangent_solve(linearize(f, x)[1], y), arguments=2
-    )
-    three = Three(of_f, solved, tangent)
-    outs = _bind(
-        Three(*(s.consts for s in three)), space.leaves, Three(*(s.program for s in three))
-    )
+    if known and current_trace() is EVAL:
+        outs = execute(solved.program, *solved.consts, *space.leaves)
+    else:
+        tangent = space.stage(
+            "tangent_solve", lambda x, y: tangent_solve(linearize(f, x)[1], y), arguments=2
+        )
+        three = Three(of_f, solved, tangent)
+        outs = _bind(
+            Three(*(s.consts for s in three)), space.leaves, Three(*(s.program for s in three))
+        )
     outs = own(outs, [*space.leaves, *solved.consts])
     count = len(space.leaves)
     x = tree.unflatten(space.structure, outs[:count])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fxad.control.linear_solve import custom_linear_solve
-from fxad.control.root import custom_root
+from fxad.control.root import root_by
 from fxad.core.source import error
 from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.implicit.convergence import Info, check_on_failure, require_convergence
@@ -84,7 +84,8 @@ class Problem:
                 )
             return x, info
 
-        x, info = custom_root(equation, self.vectors.start, found, tangent_solve, has_aux=True)
+        start = self.vectors.start
+        x, info = root_by(equation, start, found, tangent_solve, has_aux=True, known=True)
         solution = self.vectors.unravel(x)
         return (solution, info) if return_info else solution
 
