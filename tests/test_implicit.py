@@ -359,6 +359,28 @@ def test_scipy_minimizes_on_the_host():
     check_grads(fit, (2.0,), order=1, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (2, 2)])
+def test_scipys_vectors_are_what_the_start_is(shape):
+    optimize = pytest.importorskip("scipy.optimize", reason="SciPy's solver is wrapped")
+
+    @implicit.on_host
+    def bfgs(f, x0):
+        both, options = fxad.value_and_grad(f), {"gtol": 1e-10}
+        found = optimize.minimize(both, x0.ravel(), jac=True, options=options)
+        return found.x.reshape(x0.shape)
+
+    def distance(x, a):
+        assert x.shape == shape
+        return fnp.mean((x - a * fnp.ones(shape)) ** 2)
+
+    def nearest(a):
+        return fnp.sum(minimize(distance, np.zeros(shape), a, method=bfgs))
+
+    size = max(1, np.prod(shape))
+    same(nearest(3.0), 3.0 * size, 1e-7)
+    same(fxad.jit(fxad.grad(nearest))(3.0), 1.0 * size, 1e-7)
+
+
 def test_a_linear_solver_is_a_function():
     calls = []
 
@@ -500,6 +522,8 @@ def test_info_says_how_it_ended():
         (lambda: fixed_point(lambda x: x * 0.5, np.arange(3)), errors.DtypeError,
          r"Begin with floats"),
         (lambda: fixed_point(lambda x: x // 2, 1), errors.DtypeError, "wanted real or complex"),
+        (lambda: fixed_point(lambda x: x, {"a": None}), errors.ArgumentValueError,
+         "which holds no array"),
         (lambda: fixed_point(lambda x: x, "1"), errors.ArgumentTypeError, "str '1'"),
         (lambda: fixed_point(layer, B, W, B, method="newton"), errors.ArgumentValueError,
          "got method='newton', wanted 'iteration', 'anderson' or a function"),

@@ -12,7 +12,8 @@ from fxad.core.source import error
 from fxad.core.staging import stage
 from fxad.core.trace import Tracer
 from fxad.core.tracebacks import public
-from fxad.errors import StructureError
+from fxad.errors import ShapeError, StructureError
+from fxad.ops.base import shape_of
 from fxad.transforms.common import check_callable, flatten_outputs
 
 
@@ -26,6 +27,10 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, l
 
     Returns:
       ``(converted, values)`` with ``converted(*args, *values) == fun(*args)``.
+
+    Raises:
+      StructureError: ``converted`` is called with another structure than that of the examples.
+      ShapeError: it is called with other shapes.
 
     Example:
       >>> import fxad
@@ -47,6 +52,7 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, l
         return outs
 
     staged = stage(flat, [aval_of(x) for x in leaves], "closure_convert")
+    wanted = [shape_of(x) for x in leaves]
     closed, consts = _hoist_tracers(staged)
 
     @public
@@ -58,6 +64,14 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, l
                 StructureError,
                 "closure_convert",
                 f"got arguments of another structure: {tree.mismatch(structure, inner_structure)}",
+            )
+        shapes = [shape_of(x) for x in inner]
+        if shapes != wanted:
+            raise error(
+                ShapeError,
+                "closure_convert",
+                f"got arguments of the shapes {shapes}, wanted those of the example, {wanted}: "
+                "the function was traced for them",
             )
         return tree.unflatten(out_structures[0], closed(*args[count:], *inner))
 

@@ -13,7 +13,7 @@ import fxad.tree as tree
 from fxad.compiler.abstract import eval_shape
 from fxad.core.aval import aval_of
 from fxad.core.source import error
-from fxad.errors import DtypeError, ShapeError, StructureError
+from fxad.errors import ArgumentValueError, DtypeError, ShapeError, StructureError
 from fxad.ops.base import convert
 from fxad.transforms.common import flatten_inputs
 from fxad.tree_util import keystr
@@ -29,6 +29,8 @@ class Vectors:
     def __init__(self, operation: str, x0: Any, f: Callable[[Any], Any]) -> None:
         self.operation = operation
         leaves, self.structure = flatten_inputs(operation, x0)
+        if not leaves:
+            raise error(ArgumentValueError, operation, f"got x0={x0!r:.40}, which holds no array")
         outs, out_structure = tree.flatten(eval_shape(f, x0))
         if out_structure != self.structure:
             raise error(

@@ -14,6 +14,7 @@ from fxad.core.source import error
 from fxad.core.trace import EVAL, under
 from fxad.errors import ShapeError, StructureError
 from fxad.extend import from_host
+from fxad.ops.base import reshape, shape_of
 from fxad.transforms.common import check_callable
 
 
@@ -31,7 +32,7 @@ class _Call:
         x0 = tree.unflatten(self.structure, [np.array(x) for x in arrays[:count]])
 
         def run() -> Any:
-            return self.solver(lambda x: self.converted(x, *arrays[count:]), x0)
+            return self.solver(lambda x: self.converted(self._shaped(x), *arrays[count:]), x0)
 
         leaves, structure = tree.flatten(under(EVAL, run))
         if structure != self.structure:
@@ -42,6 +43,19 @@ class _Call:
                 f"{tree.mismatch(self.structure, structure)}",
             )
         return [self._fitted(x, a) for x, a in zip(leaves, self.avals, strict=True)]
+
+    def _shaped(self, x: Any) -> Any:
+        """An argument as ``x0`` is: SciPy makes vectors of numbers."""
+        leaves, structure = tree.flatten(x)
+        if structure != self.structure:
+            return x
+        return tree.unflatten(
+            structure,
+            [
+                y if shape_of(y) == a.shape or aval_of(y).size != a.size else reshape(y, a.shape)
+                for y, a in zip(leaves, self.avals, strict=True)
+            ],
+        )
 
     def _fitted(self, x: Any, wanted: ShapedArray) -> Any:
         x = np.array(x, dtype=wanted.dtype)
@@ -68,7 +82,8 @@ def on_host(solver: Callable[..., Any]) -> Callable[..., Any]:
 
     Args:
       solver: ``solver(f, x0) -> x``: gets ``x0`` as NumPy arrays, and a function of such, which it
-        may call as often as it likes, and differentiate by fxad.
+        may call as often as it likes, with vectors of as many numbers too, and differentiate by
+        fxad.
 
     Returns:
       ``method(f, x0) -> x`` for ``fixed_point``, ``root`` and ``minimize``, under ``jit`` and

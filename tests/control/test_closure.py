@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fxad
-from fxad.errors import ArgumentTypeError, StructureError
+from fxad.errors import ArgumentTypeError, ShapeError, StructureError
 
 
 def test_traced_values_alone_become_arguments():
@@ -44,6 +44,13 @@ def test_trees_and_their_structures():
     np.testing.assert_array_equal(g((2.0, np.ones(2)))["sum"], [3.0, 3.0])
     with pytest.raises(StructureError, match=r"\[closure_convert\]"):
         g([2.0, np.ones(2)])
+
+
+def test_other_shapes_than_those_of_the_example_are_refused():
+    g, _ = fxad.closure_convert(lambda x: x.mean(), np.ones(3))
+    assert g(np.arange(3)) == 1.0
+    with pytest.raises(ShapeError, match=r"shapes \[\(4,\)\], wanted .*\[\(3,\)\]"):
+        g(np.arange(4.0))
 
 
 def test_what_is_no_function_is_refused():
