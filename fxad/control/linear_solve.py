@@ -18,7 +18,7 @@ from fxad.control.solving import (
 )
 from fxad.core.jaxpr import execute
 from fxad.core.primitive import Primitive
-from fxad.core.source import error
+from fxad.core.source import defined_at, error, inside
 from fxad.core.trace import current_trace, is_linear, within
 from fxad.core.tracebacks import public
 from fxad.errors import NonDifferentiableError
@@ -220,7 +220,8 @@ def custom_linear_solve(
     Raises:
       StructureError: a function returned another structure than that of ``b``.
       ShapeError: a function returned other shapes than those of ``b``.
-      NonDifferentiableError: reverse mode without ``transpose_solve``.
+      NonDifferentiableError: reverse mode without ``transpose_solve``, or ``matvec`` is found not
+        to be linear when it is transposed for one.
 
     Source: the implicit function theorem; Griewank and Walther, Evaluating Derivatives, 2008,
     section 15.
@@ -248,7 +249,8 @@ def custom_linear_solve(
     backwards: Staged | None = None
     if transpose_solve is not None:
         vecmat = matvec if symmetric else _transposed(forward, space)
-        pulled = forward if symmetric else space.stage("vecmat", vecmat)
+        where = f"{defined_at(matvec)}, the matvec of a {_NAME}"
+        pulled = forward if symmetric else inside(where, space.stage, "vecmat", vecmat)
         backwards = space.stage(
             "transpose_solve", lambda ct: transpose_solve(vecmat, ct), has_aux=has_aux
         )

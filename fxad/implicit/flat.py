@@ -14,8 +14,8 @@ from fxad.compiler.abstract import eval_shape
 from fxad.core.aval import aval_of
 from fxad.core.source import error
 from fxad.errors import ArgumentValueError, DtypeError, ShapeError, StructureError
-from fxad.ops.base import convert
-from fxad.transforms.common import flatten_inputs
+from fxad.ops.base import convert, shape_of
+from fxad.transforms.common import flatten_inputs, flatten_outputs
 from fxad.tree_util import keystr
 
 
@@ -67,6 +67,25 @@ class Vectors:
                 "complex numbers",
                 "Begin with floats: 0.0 for 0.",
             )
+
+    def result(self, name: str, x: Any) -> Any:
+        """What a function of the user's gave for x, as a vector."""
+        leaves, structure = flatten_outputs(self.operation, x)
+        if structure != self.structure:
+            raise error(
+                StructureError,
+                self.operation,
+                f"got a {name} whose result has another structure than x0: "
+                f"{tree.mismatch(self.structure, structure)}",
+            )
+        shapes, wanted = [shape_of(y) for y in leaves], [a.shape for a in self.avals]
+        if shapes != wanted:
+            raise error(
+                ShapeError,
+                self.operation,
+                f"got a {name} whose result has the shapes {shapes}, wanted those of x0, {wanted}",
+            )
+        return self.ravel(x)
 
     @property
     def start(self) -> Any:

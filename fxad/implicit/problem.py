@@ -59,8 +59,8 @@ class Problem:
             return solver
 
         def solve(matvec: Function, b: Any) -> Any:
-            on_pytrees = self.vectors.on_pytrees(matvec)
-            return self.vectors.ravel(solver(on_pytrees, self.vectors.unravel(b)))
+            x = solver(self.vectors.on_pytrees(matvec), self.vectors.unravel(b))
+            return self.vectors.result("linear_solver", x)
 
         return solve
 
@@ -93,7 +93,7 @@ class Problem:
         """A method of the user's own, ``method(f, x0) -> x``, as one that says how near it is."""
 
         def find(x: Any) -> Any:
-            found = self.vectors.ravel(method(f, self.vectors.unravel(x)))
+            found = self.vectors.result("method", method(f, self.vectors.unravel(x)))
             left = residual(found)
             return found, Info(np.int64(1), left, left <= self.tol)
 

@@ -241,6 +241,18 @@ def test_mistakes_are_named(name, wrong, kind, message):
     assert name in text or kind is errors.ArgumentTypeError
 
 
+def test_an_operator_that_is_not_linear_is_named():
+    def matvec(x):
+        return x * x
+
+    def solve(_, b):
+        return fnp.sqrt(b)
+
+    message = r"not linear.*\n.*\nIn matvec \(test_linear_solve.py:\d+\), the matvec of a custom"
+    with pytest.raises(errors.NonDifferentiableError, match=message):
+        lax.custom_linear_solve(matvec, np.ones(2), solve, solve)
+
+
 def test_what_is_no_function_or_no_pair_is_refused():
     with pytest.raises(errors.ArgumentTypeError, match="wanted a function"):
         lax.custom_linear_solve(3.0, 1.0, ONE["solve"])
