@@ -153,8 +153,9 @@ def safe_where(safe: bool = True) -> AbstractContextManager[None]:
       mode so is an operand's tangent times the slope. Derivatives of such products, to any order,
       are those of a function that is constant where the tangent is zero.
     - Everything else is as ever: an infinite cotangent times a slope of 0 is NaN, and matrix
-      products, sums and rules of the user's own multiply as they say. NumPy still warns where a
-      slope is infinite.
+      products, sums and rules of the user's own multiply as they say.
+    - NumPy warns of an infinite slope, as ``np.errstate`` says, only where what it multiplies is
+      not zero.
 
     What has been recorded or traced inside keeps the law: a pullback, a jitted program. Values
     do not change, nor do derivatives where all slopes are finite.
@@ -168,7 +169,7 @@ def safe_where(safe: bool = True) -> AbstractContextManager[None]:
     Example:
         >>> import numpy as np, fxad
         >>> f = lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0.0))
-        >>> with fxad.safe_where(), np.errstate(divide="ignore"):
+        >>> with fxad.safe_where():
         ...     fxad.grad(f)(np.array([0.0, 4.0])).tolist()
         [0.0, 0.25]
     """

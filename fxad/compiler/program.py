@@ -22,6 +22,7 @@ from fxad.core.source import register_replay
 from fxad.core.trace import EVAL, EvalTrace, under
 from fxad.core.tracebacks import name_operation
 from fxad.ops.base import broadcast_in_dim_p
+from fxad.ops.rules import SLOPES_ARE_SAFE, safe_mul_p
 
 _TRUTH = ShapedArray((), np.dtype(bool))
 
@@ -89,9 +90,9 @@ class Program:
         self.truths = [self.slots[v] for v in jaxpr.invars if v.aval == _TRUTH]
         self.xp = xp
         keep = set(jaxpr.constvars)
-        fresh = fresh_variables(jaxpr)
+        fresh, slopes = fresh_variables(jaxpr), _slopes(jaxpr)
         self.instructions = [
-            self._instruction(eqn, [v for v in dead if v not in keep], fresh)
+            self._instruction(eqn, [v for v in dead if v not in keep], fresh, eqn in slopes)
             for eqn, dead in zip(jaxpr.eqns, jaxpr.dead_after(), strict=True)
         ]
         self.results = [self._read(v) for v in jaxpr.outvars]
@@ -107,12 +108,17 @@ class Program:
     def _read(self, atom: Any) -> int:
         return self._slot(atom, atom.value if isinstance(atom, Literal) else None)
 
-    def _instruction(self, eqn: Eqn, dead: Sequence[Any], fresh: set[Any]) -> Instruction:
+    def _instruction(
+        self, eqn: Eqn, dead: Sequence[Any], fresh: set[Any], is_slope: bool
+    ) -> Instruction:
         reads = tuple(self._read(v) for v in eqn.invars)
         writes = tuple(self._slot(v) for v in eqn.outvars)
         frees = tuple(self.slots[v] for v in dead)
         reusable = fresh.intersection(dead)
-        return Instruction(_callable(eqn, self.xp, reusable), reads, writes, frees, eqn)
+        call = _callable(eqn, self.xp, reusable)
+        if is_slope and not isinstance(call, Program):
+            call = functools.partial(_unwarned, call)
+        return Instruction(call, reads, writes, frees, eqn)
 
     def __call__(self, *args: Any) -> list[Any]:
         """Applies it."""
@@ -176,6 +182,26 @@ def _callable(eqn: Eqn, xp: Any, reusable: set[Any]) -> Callable[..., Any]:
         if on_host and out.size * out.dtype.itemsize >= EvalTrace.large:
             return lambda *args: EVAL.process(primitive, args, eqn.params)
     return functools.partial(primitive.impl, xp, **eqn.params)
+
+
+def _slopes(jaxpr: Jaxpr) -> set[Eqn]:
+    """The equations of which nothing is made but slopes of products that keep zeros."""
+    if not any(eqn.primitive is safe_mul_p for eqn in jaxpr.eqns):
+        return set()
+    slopes, others = set[Eqn](), set(jaxpr.outvars)
+    for eqn in reversed(jaxpr.eqns):
+        if others.isdisjoint(eqn.outvars):
+            slopes.add(eqn)
+        elif eqn.primitive is not safe_mul_p:
+            others.update(eqn.invars)
+        elif not eqn.params["both"]:
+            others.add(eqn.invars[0])
+    return slopes
+
+
+def _unwarned(call: Callable[..., Any], *args: Any) -> Any:
+    with np.errstate(**SLOPES_ARE_SAFE):
+        return call(*args)
 
 
 def _into(ufunc: Any, position: int, *args: Any) -> Any:

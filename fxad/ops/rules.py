@@ -303,12 +303,28 @@ mul_p: Primitive = elementwise(
 mul: Rule = mul_p.bind
 
 
+#: As what ``np.errstate`` takes: a slope may be what it will, ``safe_mul`` warns where it matters.
+SLOPES_ARE_SAFE: dict[str, Any] = {"divide": "ignore", "over": "ignore", "invalid": "ignore"}
+
+
 def _safe_mul_impl(xp: Any, x: Any, y: Any, *, both: bool) -> Any:
     with np.errstate(invalid="ignore"):
         product = x * y
     zero = xp.logical_or(xp.equal(x, 0), xp.equal(y, 0)) if both else xp.equal(x, 0)
     out = xp.where(zero, product.dtype.type(0), product)
+    if xp is EvalTrace.namespace and not np.all(np.isfinite(out)):
+        _warn_of_slope(y, ~np.isfinite(out) & np.isfinite(x))
+        if both:
+            _warn_of_slope(x, ~np.isfinite(out) & np.isfinite(y))
     return out if type(out) is type(product) else out[()]
+
+
+def _warn_of_slope(slope: Any, came_through: Any) -> None:
+    """Warns, as ``np.errstate`` says, of a slope that is infinite or NaN where it matters."""
+    if np.any(np.isinf(slope) & came_through):
+        np.true_divide(1.0, 0.0)
+    if np.any(np.isnan(slope) & came_through):
+        np.true_divide(0.0, 0.0)
 
 
 #: The product of a tangent and a slope under ``config.safe_where``: zero where ``x`` is zero, or,
@@ -345,6 +361,7 @@ def safe_jvp(
     total = None
     for partial, tangent in zip(primitive.partials or (), tangents, strict=True):
         if partial is not None and tangent is not None:
-            slope = partial(out, *primals, **params) if callable(partial) else partial
+            with np.errstate(**SLOPES_ARE_SAFE):
+                slope = partial(out, *primals, **params) if callable(partial) else partial
             total = add_any(total, like(safe_mul(tangent, slope), out))
     return out, total

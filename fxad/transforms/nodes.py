@@ -16,7 +16,7 @@ from fxad.core.source import inside
 from fxad.core.trace import EVAL, EvalTrace, LinearOperand, current_trace
 from fxad.ops.base import add_any, fit, unbroadcast
 from fxad.ops.elementwise import mul
-from fxad.ops.rules import Deferred, safe_mul
+from fxad.ops.rules import SLOPES_ARE_SAFE, Deferred, safe_mul
 
 _ticks = count()
 
@@ -127,11 +127,18 @@ class SafelyCombined(Combined):
             total = add_any(total, part)
         return total
 
+    def force(self) -> None:
+        """Computes the factors that have been deferred."""
+        with np.errstate(**SLOPES_ARE_SAFE):
+            super().force()
+
 
 def _times(tangent: Any, factor: Any) -> Any:
     if factor is None:
         return tangent
-    return safe_mul(tangent, factor() if type(factor) is Deferred else factor)
+    with np.errstate(**SLOPES_ARE_SAFE):
+        slope = factor() if type(factor) is Deferred else factor
+    return safe_mul(tangent, slope)
 
 
 def _multiply_into(ct: Any, own: Any) -> Any:

@@ -247,3 +247,52 @@ def test_the_jaxpr_shows_the_product_only_under_the_switch():
 def test_it_takes_yes_and_no():
     with pytest.raises(ConfigError, match="safe_where"):
         fxad.safe_where("perhaps").__enter__()
+
+
+REVERSE = {
+    "grad": lambda f, x: fxad.grad(f)(x),
+    "vjp": lambda f, x: fxad.vjp(f, x)[1](1.0)[0],
+    "jit of grad": lambda f, x: fxad.jit(fxad.grad(f))(x),
+    "grad of jit": lambda f, x: fxad.grad(fxad.jit(f))(x),
+    "grad of checkpoint": lambda f, x: fxad.grad(fxad.checkpoint(f))(x),
+    "jit of vmap of grad": lambda f, x: fxad.jit(fxad.vmap(fxad.grad(f)))(x[None])[0],
+    "scan": lambda f, x: fxad.jit(fxad.grad(
+        lambda x: lax.scan(lambda c, _: (c + f(x), None), 0.0, length=1)[0]
+    ))(x),
+    "while_loop": lambda f, x: fxad.jit(fxad.grad(
+        lambda x: lax.while_loop(lambda c: c[0] < 1, lambda c: (c[0] + 1, c[1] + f(x)), (0, 0.0))[1]
+    ))(x),
+    "reverse over reverse": lambda f, x: fxad.grad(lambda x: fnp.sum(fxad.grad(f)(x)))(x),
+}
+#: Those whose values warn of nothing.
+QUIET = ["sqrt", "arccos", "power"]
+
+
+@pytest.mark.parametrize("name", QUIET)
+@pytest.mark.parametrize("reverse", REVERSE.values(), ids=REVERSE.keys())
+def test_slopes_that_zeros_meet_are_not_warned_of(reverse, name):
+    f, first, second, at_zero = TRAPS[name]
+    twice = reverse is REVERSE["reverse over reverse"]
+    wanted = (second if twice else first)(X[1:])
+    with fxad.safe_where(), np.errstate(all="raise", under="ignore"):
+        gradient = reverse(f, X)
+    np.testing.assert_allclose(gradient[1:], wanted)
+    assert gradient[0] == (0.0 if twice else at_zero)
+
+
+@pytest.mark.parametrize("run", [fxad.grad, lambda f: fxad.jit(fxad.grad(f))], ids=["grad", "jit"])
+def test_slopes_that_come_through_are_warned_of(run):
+    def f(x):
+        return np.sum(np.where(x > 1, np.sqrt(x), np.sqrt(x)))
+
+    with fxad.safe_where(), pytest.warns(RuntimeWarning, match="divide by zero"):
+        assert run(f)(X)[0] == np.inf
+    with (
+        fxad.safe_where(),
+        np.errstate(divide="raise"),
+        pytest.raises(FloatingPointError),
+    ):
+        run(f)(X)
+    with fxad.safe_where(), pytest.warns(RuntimeWarning, match="invalid value"):
+        gradient = run(lambda x: np.sum(fnp.where(x < 1, lax.lgamma(x), 0.0)))(np.array([-1.0]))
+        assert not np.isfinite(gradient)
