@@ -300,6 +300,47 @@ def test_no_where_is_blamed_that_did_not_do_it(f):
     assert "untaken" not in message
 
 
+def _in_branches(f):
+    def chosen(first, x):
+        return lax.cond(first, f, lambda x: np.sum(x), x)
+
+    return lambda x: fxad.vmap(fxad.grad(chosen, argnums=1))(np.array([True, False]), X + 0 * x)
+
+
+def _in_loops(f):
+    def repeated(count, x):
+        return lax.fori_loop(0, count, lambda _, y: y + f(x), 0.0)
+
+    return lambda x: fxad.vmap(fxad.grad(repeated, argnums=1))(np.array([1, 2]), x)
+
+
+PROGRAMS = {"cond": _in_branches, "jit of cond": lambda f: fxad.jit(_in_branches(f)),
+            "fori_loop": _in_loops, "jit of fori_loop": lambda f: fxad.jit(_in_loops(f))}
+
+
+@pytest.mark.parametrize("ran_before", [False, True])
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS.keys())
+def test_the_untaken_branch_in_programs_of_a_batch(program, ran_before):
+    run, x = program(lambda x: root_or_zero(x)), np.stack([X, X])
+    if ran_before:
+        with np.errstate(all="ignore"):
+            assert np.isnan(run(x)).any()
+    message = blame(run, x)
+    assert "in the backward pass of " in message and f"At {line_of('trap')}" in message
+    assert "Its cotangent is 0 there at " in message
+    assert f"The untaken branch of this `where` has an infinite derivative (sqrt): " \
+           f"{line_of('trap')}" in message
+    assert "np.where(x > 0, np.sqrt(np.where(x > 0, x, 1.0)), 0.0)" in message
+    assert message.endswith("zero cotangents stay zero.")
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS.keys())
+@pytest.mark.parametrize("f", INNOCENT.values(), ids=INNOCENT.keys())
+def test_no_where_is_blamed_in_programs_of_a_batch(f, program):
+    message = blame(program(f), np.stack([X, X]))
+    assert "[mul]" in message and "untaken" not in message
+
+
 def test_an_infinite_slope_under_debug_infs():
     message = blame(fxad.grad(np.sqrt), 0.0, infs=True)
     assert "encountered in div, in the backward pass of sqrt" in message

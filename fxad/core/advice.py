@@ -74,6 +74,20 @@ def safe_branch(line: Source | None, operation: str, of_infinity: bool) -> str |
     return None
 
 
+def chooses(line: Source | None) -> bool:
+    """Whether a ``where`` is called on a line."""
+    return line is not None and next(_calls(line), None) is not None
+
+
+def unbounded_on(line: Source | None) -> str:
+    """The operation on a line whose slope is infinite somewhere, as its primitive is called."""
+    for expression in _expressions(line) if line else ():
+        for name in (*_UNBOUNDED, "sqrt", "cbrt", "pow", "acos", "asin", "acosh"):
+            if next(_operands(expression, name), None) is not None:
+                return name
+    return "an operation"
+
+
 def _expressions(source: Source) -> Iterator[ast.expr]:
     """The expressions on a line, in the order of the file's tree."""
     try:

@@ -34,6 +34,11 @@ _TESTS = {"nan": np.isnan, "inf": np.isinf}
 Context = Callable[[dict[str, Any], Primitive | None, Sequence[Any]], tuple[str, dict[str, Any]]]
 CONTEXTS: dict[int, Context] = {}
 
+#: What a frame of the library's knows of how a NaN inside it came about: lines, the way out last;
+#: none if it knows nothing. By the code of its function, as ``CONTEXTS``.
+EXPLANATIONS: dict[
+    int, Callable[[dict[str, Any], Primitive | None, Sequence[Any]], list[str]]
+] = {}
 
 #: Functions that run parts of the user's function, by their code: what a part is called ("step of
 #: scan"), and the local variable that holds its number.
@@ -165,13 +170,31 @@ def _made_here(
             "It stands in a branch of a `where`, and both branches are computed. To be safe write:",
             f"    {fix}",
         ]
-    return report(
-        f"[{name}] invalid value ({kind}) encountered in {name}{phrase}: {elements(made)}.",
-        details,
+    way_out = (
         "Keep the operands where the operation is finite: shift them (x + eps), clip them, or take "
         f"others where a `where` discards the result. fxad.debug_{kind}s(False) switches the check "
-        "off.",
+        "off."
     )
+    explanation = _explanation(primitive, args) if " pass " in phrase else []
+    if explanation:
+        *more, way_out = explanation
+        details += more
+    problem = f"[{name}] invalid value ({kind}) encountered in {name}{phrase}: {elements(made)}."
+    made_here = report(problem, details, way_out)
+    made_here.explained = bool(explanation)
+    return made_here
+
+
+def _explanation(primitive: Primitive | None, args: Sequence[Any]) -> list[str]:
+    """What the innermost frame says that knows how a NaN came about."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        explain = EXPLANATIONS.get(id(frame.f_code))
+        lines = explain(frame.f_locals, primitive, args) if explain else []
+        if lines:
+            return lines
+        frame = frame.f_back
+    return []
 
 
 def _came_in(name: str, args: Sequence[Any], primitive: Primitive | None) -> NonFiniteError:

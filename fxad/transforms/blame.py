@@ -12,9 +12,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 import fxad.config as config
-from fxad.core.advice import double_where
+from fxad.core.advice import chooses, double_where, unbounded_on
+from fxad.core.aval import aval_of
 from fxad.core.blame import (
     CONTEXTS,
+    EXPLANATIONS,
     check,
     elements,
     in_place_of,
@@ -24,6 +26,7 @@ from fxad.core.blame import (
     title,
     watching,
 )
+from fxad.core.jaxpr import Eqn, Literal, eval_jaxpr
 from fxad.core.primitive import Primitive
 from fxad.core.source import Source, is_library, register_replay, user_source
 from fxad.core.trace import ground
@@ -267,10 +270,10 @@ def _explained(
             way_out = f"Keep the operand of {origin.operation} away from there: it has no slope."
         if trap is not None:
             lines.append(f"Its cotangent is 0 there at {elements(trap)}: 0 times that is NaN.")
-            way_out += " Or switch fxad.safe_where() on: zero cotangents stay zero."
+            way_out += f" {_SAFELY}"
         if culprit is not None:
             lines += _trap_lines(origin, node.aval.shape, *culprit)
-            way_out = "Or switch fxad.safe_where() on: zero cotangents stay zero."
+            way_out = _SAFELY
         if giver is not None:
             of = giver.operation
             lines.append(f"The slope of {of} made the cotangent infinite: {giver.source}")
@@ -287,12 +290,18 @@ def _trap_lines(
     line = where.source if where else None
     fits = np.broadcast_shapes(shape_of(chooser.args[0]), shape) == shape
     fix = double_where(line if fits else None, origin.source, origin.name, on_true)
+    return _untaken(origin.operation, line, fix)
+
+
+def _untaken(operation: str, where: Source | None, fix: str) -> list[str]:
     return [
-        f"The untaken branch of this `where` has an infinite derivative ({origin.operation}): "
-        f"{line}",
+        f"The untaken branch of this `where` has an infinite derivative ({operation}): {where}",
         "It discards the value there, but not the slope. Make the operand safe as well:",
         f"    {fix}",
     ]
+
+
+_SAFELY = "Or switch fxad.safe_where() on: zero cotangents stay zero."
 
 
 def _maker_of_infinity(
@@ -390,3 +399,64 @@ def _pulled_on(start: Node, ct: Any, goal: Node) -> Any:
             return part
         node.pull(part, False, give)
     return None
+
+
+# In programs ------------------------------------------------------------------------------------
+
+
+def _trap_in_program(
+    here: dict[str, Any], primitive: Primitive | None, args: Sequence[Any]
+) -> list[str]:
+    """The diagnosis where a program of a backward pass is evaluated, which has no nodes.
+
+    Branches and loops are programs there that differ between the examples of a batch. A cotangent
+    is the first operand of its product with a slope.
+    """
+    eqn = here.get("eqn")
+    if eqn is None or eqn.primitive is not primitive or primitive is not mul_p:
+        return []
+    infinite = marks(ground(args[1]), "inf")
+    if infinite is None or any(e.effects() for e in here["jaxpr"].eqns):
+        return []
+    trap = infinite & (ground(args[0]) == 0)
+    with config.override(debug_nans=False, debug_infs=False), np.errstate(all="ignore"):
+        for chooser, position in _replayed(here, None)[1]:
+            there = ground(_replayed(here, (chooser, position))[0])
+            if there is None or there.shape != trap.shape or not np.any(trap & (there != 0)):
+                continue
+            name, on_true = unbounded_on(eqn.source), position == 1
+            fits = chooser.invars[0].aval.shape == chooser.outvars[0].aval.shape
+            fix = double_where(chooser.source if fits else None, eqn.source, name, on_true)
+            return [
+                f"Its cotangent is 0 there at {elements(trap)}: 0 times that is NaN.",
+                *_untaken(name, chooser.source, fix),
+                _SAFELY,
+            ]
+    return []
+
+
+def _replayed(here: dict[str, Any], changed: tuple[Eqn, int] | None) -> tuple[Any, list[Any]]:
+    """What comes to the first operand of the present equation, and where a ``where`` has zeros.
+
+    ``changed`` are such zeros, which are ones then.
+    """
+    jaxpr = here["jaxpr"]
+    given = (*here["consts"], *here["args"])
+    env = dict(zip((*jaxpr.constvars, *jaxpr.invars), given, strict=True))
+    zeros: list[tuple[Eqn, int]] = []
+    for eqn in jaxpr.eqns:
+        values = [v.value if isinstance(v, Literal) else env[v] for v in eqn.invars]
+        if eqn is here["eqn"]:
+            return values[0], zeros
+        if eqn.primitive is select_p and chooses(eqn.source):
+            known = [ground(x) for x in values]
+            zeros += [(eqn, i) for i in (1, 2) if known[i] is not None and not np.any(known[i])]
+        if changed is not None and eqn is changed[0]:
+            aval = aval_of(values[changed[1]])
+            values[changed[1]] = np.ones(aval.shape, aval.dtype)[()]
+        out = eqn.primitive.bind(*values, **eqn.params)
+        env.update(zip(eqn.outvars, out if eqn.primitive.multiple_results else (out,), strict=True))
+    raise AssertionError(here["eqn"])
+
+
+EXPLANATIONS[id(eval_jaxpr.__code__)] = _trap_in_program
