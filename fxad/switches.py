@@ -185,6 +185,10 @@ def debug_nans(debug: bool = True) -> AbstractContextManager[None]:
     pass it on; if it came in with an argument, it says so. Functions run operation by operation,
     and their results are checked one by one: for looking, not for training.
 
+    It sees fxad's functions everywhere, and all that transformed functions do with what they are
+    given. What plain NumPy does to plain arrays outside of them it does not: that is
+    ``np.errstate(invalid="raise")``.
+
     Args:
         debug: False turns it off inside an outer ``debug_nans``.
 
