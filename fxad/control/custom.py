@@ -31,6 +31,7 @@ from fxad.transforms.common import check_callable, flatten_outputs
 from fxad.transforms.jvp import JVPTracer
 from fxad.transforms.tape import LinearizeTracer, TapeTracer
 from fxad.transforms.vmap import BatchTracer, axis_sizes
+from fxad.transforms.watch import rule_in_sight
 
 Flat = Callable[..., Sequence[Any]]
 
@@ -407,7 +408,8 @@ class Custom:
                     f"got {self.asked} of a {self.kind} function without a rule",
                     f"Define it with {self.name}.{self.definer}.",
                 )
-            return inside(RuleName(user, role, self), flat, *args)
+            rule_name = RuleName(user, role, self)
+            return rule_in_sight(lambda *xs: inside(rule_name, flat, *xs), *args)
 
         named.__name__ = getattr(getattr(self, rule), "__name__", rule)
         return named

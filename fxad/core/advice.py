@@ -36,8 +36,10 @@ def double_where(where: Source | None, line: Source | None, operation: str, on_t
     safe = _SAFE.get(operation, 1.0)
     chosen = f"x, {safe}" if on_true else f"{safe}, x"
     general = f"fnp.where(condition, {chosen}) in the place of the operand x of {operation}"
-    chooser = next(_calls(where), None) if where else None
-    if chooser is None or line is None or len(chooser.args) < 3:
+    if where is None or line is None or not _in_one_function(where, line):
+        return general
+    chooser = next(_calls(where), None)
+    if chooser is None or len(chooser.args) < 3:
         return general
     if isinstance(chooser.args[0], ast.List):  # np.select: several conditions
         return general
@@ -54,6 +56,13 @@ def double_where(where: Source | None, line: Source | None, operation: str, on_t
     chooses = chooser.func if _called(chooser) == "where" else ast.Name("fnp.where")
     guarded = ast.Call(chooses, [chooser.args[0], *branches], [])
     return ast.unparse(_Replace(of_op, guarded).visit(target))
+
+
+def _in_one_function(a: Source, b: Source) -> bool:
+    """Whether two lines know the same variables."""
+    if (a.filename, a.function) != (b.filename, b.function):
+        return False
+    return a.function != "<lambda>" or a.line == b.line
 
 
 def safe_branch(line: Source | None, operation: str, of_infinity: bool) -> str | None:

@@ -270,10 +270,10 @@ def _explained(
             way_out = f"Keep the operand of {origin.operation} away from there: it has no slope."
         if trap is not None:
             lines.append(f"Its cotangent is 0 there at {elements(trap)}: 0 times that is NaN.")
-            way_out += f" {_SAFELY}"
         if culprit is not None:
             lines += _trap_lines(origin, node.aval.shape, *culprit)
-            way_out = _SAFELY
+        if trap is not None and isinstance(node, Combined):
+            way_out = _SAFELY if culprit is not None else f"{way_out} {_SAFELY}"
         if giver is not None:
             of = giver.operation
             lines.append(f"The slope of {of} made the cotangent infinite: {giver.source}")

@@ -114,6 +114,15 @@ def call_watched(
     return tree.unflatten(out_structure, own(results, [*leaves, *closed_over]))
 
 
+def rule_in_sight(rule: Callable[..., Any], *args: Any) -> Any:
+    """Calls a rule of the user's on flat arguments; plain values are in sight while checked."""
+    if not watching() or current_trace() is not EVAL:
+        return rule(*args)
+    trace = WatchTrace(EVAL, "a rule")
+    shown = tree.map(lambda x: WatchTracer(trace, x) if _is_data(x) else x, args)
+    return tree.map(trace.lower, within(trace, rule, *shown))
+
+
 def in_sight(function: F) -> F:
     """Makes a loop or branch run in sight while values are checked.
 
