@@ -48,6 +48,31 @@ def test_what_is_no_array_is_printed_as_it_is(printed, way):
     assert printed() == "[1. 1.] float64 [array([1., 1.]), 'word', None]\n"
 
 
+class Table:
+    """As a table of data: what it is compared with, it compares element by element."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        return np.array([True, False])
+
+    def __repr__(self):
+        return "table"
+
+
+def test_what_does_not_compare_is_printed_in_loops(printed):
+    def f(x):
+        def body(c, _):
+            debug.print("{} {}", Table(), c)
+            return c * 2.0, None
+
+        return lax.scan(body, x, None, length=2)[0]
+
+    for _ in range(2):  # the body is compared with what was staged before
+        assert fxad.jit(f)(1.0) == 4.0
+        assert printed() == "table 1.0\ntable 2.0\n"
+
+
 @ways
 def test_print_options_are_those_of_the_line(printed, way):
     def f(x):

@@ -33,7 +33,7 @@ _SEQUENTIAL = ("sequential", "sequential_unrolled")
 _WHOLE = ("expand_dims", "broadcast_all", "legacy_vectorized")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Callback:
     """A user's function as one of flat arrays of the host; equal if the function is the same.
 
@@ -49,6 +49,18 @@ class Callback:
 
     def __str__(self) -> str:
         return str(getattr(self.fun, "__name__", self.fun))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Callback) or len(self.statics) != len(other.statics):
+            return False
+        mine = (self.operation, self.fun, self.arguments, self.results)
+        return mine == (other.operation, other.fun, other.arguments, other.results) and all(
+            i == j and _equal(x, y)
+            for (i, x), (j, y) in zip(self.statics, other.statics, strict=True)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.operation, self.fun, self.arguments, self.results))
 
     def __call__(self, values: Sequence[Any], avals: Sequence[ShapedArray]) -> list[Any]:
         """Calls the function outside of all transformations, and checks what it returns."""
@@ -91,6 +103,14 @@ class Callback:
             "Convert what the callback returns (y.astype(dtype), y.reshape(shape)), or change "
             "result_shape_dtypes.",
         )
+
+
+def _equal(x: Any, y: Any) -> bool:
+    """Whether two leaves that are no arrays are the same; what does not say so is not."""
+    try:
+        return x is y or (type(x) is type(y) and bool(x == y))
+    except Exception:  # a table of data, say, that compares element by element
+        return False
 
 
 def _aval(x: Any) -> ShapedArray:
