@@ -335,6 +335,8 @@ def test_right_rules_pass():
 
 # Mistakes ----------------------------------------------------------------------------------------
 
+SCALED = define("scaled", lambda xp, x, k: x * np.sum(k))
+SAME_SCALED = define("same_scaled", lambda xp, x, k: x * np.sum(k), abstract="same")
 NO_RULE = define("no_rule", lambda xp, x: x, abstract="same")
 TALL = define("tall", lambda xp, x: x[None], abstract="same")
 NO_TRANSPOSE = define("no_transpose", lambda xp, x: 2 * x, jvp=[lambda t, out, x: NO_TRANSPOSE(t)])
@@ -371,6 +373,12 @@ NO_TRANSPOSE = define("no_transpose", lambda xp, x: 2 * x, jvp=[lambda t, out, x
         (lambda: fxad.vjp(define("few", lambda xp, x, y: x + y, transpose=lambda ct, x, y: ct),
                           X, X)[1](X),
          errors.StructureError, "a cotangent for each of 2 operands"),
+        (lambda: fxad.grad(lambda k: SCALED(1.0, k=k))(2.0), errors.ArgumentTypeError,
+         r"got a traced float64\[\] for the parameter k, wanted a value of the program"),
+        (lambda: fxad.jit(lambda k: SAME_SCALED(X, k=[1, k]))(2.0), errors.ArgumentTypeError,
+         r"got a traced float64\[\] for the parameter k"),
+        (lambda: SCALED(X, k=[1, 2]), errors.ArgumentTypeError,
+         r"got list \[1, 2\] for the parameter k of an elementwise operation"),
         (lambda: NO_RULE(X, mapped=3), errors.ArgumentTypeError, "which is taken"),
         (lambda: NO_RULE([1.0]), errors.ArgumentTypeError, "wanted an array or a number"),
         (lambda: extend.define_primitive("sin", lambda xp, x: x), errors.ArgumentValueError,

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
-from fxad.core.aval import ShapedArray
+import fxad.tree as tree
+from fxad.core.aval import ShapedArray, describe
 from fxad.core.primitive import Primitive
 from fxad.core.source import error
+from fxad.core.trace import Tracer
 from fxad.core.tracebacks import public
 from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.extend.rules import Rules
@@ -22,7 +24,7 @@ _defined: WeakValueDictionary[str, Operation] = WeakValueDictionary()
 class Operation:
     """What ``define_primitive`` returns: an operation on arrays, to be called as a function.
 
-    Keyword arguments of a call are parameters: values of the program, not arrays.
+    Keyword arguments of a call are parameters: values of the program, which are not traced.
 
     Example:
       >>> import numpy as np
@@ -42,16 +44,39 @@ class Operation:
     @public
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Applies it."""
-        if "mapped" in params:
-            raise error(
-                ArgumentTypeError, self.__name__, "got a parameter called 'mapped', which is taken"
-            )
+        if params:
+            self._check_parameters(params)
         if self.prepare is not None:
             args = tuple(map(self.prepare, args))
         out = self.primitive.bind(*args, mapped=(), **params)
         if self.primitive.multiple_results:
             return own(out, args)
         return own([out], args)[0]
+
+    def _check_parameters(self, params: dict[str, Any]) -> None:
+        """Refuses what no rule could know of: a traced parameter would lose its derivative."""
+        if "mapped" in params:
+            raise error(
+                ArgumentTypeError, self.__name__, "got a parameter called 'mapped', which is taken"
+            )
+        for name, value in params.items():
+            for leaf in tree.leaves(value):
+                if isinstance(leaf, Tracer):
+                    raise error(
+                        ArgumentTypeError,
+                        self.__name__,
+                        f"got a traced {describe(leaf)} for the parameter {name}, wanted a value "
+                        "of the program",
+                        "Pass what is traced by position: as an operand, which has its own rules.",
+                    )
+            if self.rules.elementwise and not _is_hashable(value):
+                raise error(
+                    ArgumentTypeError,
+                    self.__name__,
+                    f"got {describe(value)} for the parameter {name} of an elementwise operation, "
+                    "wanted what can be hashed",
+                    "Give a tuple, or pass an array by position: as an operand.",
+                )
 
     def __repr__(self) -> str:
         return f"<Operation {self.__name__}>"
@@ -175,6 +200,14 @@ def _check_name(name: str, overwrite: bool) -> None:
             f"got the name {name!r} a second time, wanted another",
             "Give overwrite=True to define it anew.",
         )
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _names_of_fxad() -> set[str]:
