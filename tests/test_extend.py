@@ -124,6 +124,13 @@ def test_a_batch_rule_of_the_users_own():
     np.testing.assert_allclose(fxad.vmap(total)(np.ones((4, 3))), np.full(4, 3.0))
 
 
+def test_a_batch_rule_may_count_its_axis_from_the_end():
+    f = define("from_the_end", lambda xp, x: x, abstract="same",
+               batch=lambda size, args, dims: (np.moveaxis(args[0], dims[0], -1), -1))
+    x = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(fxad.vmap(f)(x), x)
+
+
 def test_broadcast_of_what_is_not_elementwise():
     solve = define(
         "solve_triangle", lambda xp, a, b: np.linalg.solve(a, b[..., None])[..., 0],
@@ -337,6 +344,20 @@ def test_right_rules_pass():
 
 SCALED = define("scaled", lambda xp, x, k: x * np.sum(k))
 SAME_SCALED = define("same_scaled", lambda xp, x, k: x * np.sum(k), abstract="same")
+
+
+def total(**rules):
+    return define("total", lambda xp, x: xp.sum(x), abstract=lambda x: x.with_shape(()), **rules)
+
+
+def batched_by(rule):
+    return fxad.vmap(total(batch=rule))(np.ones((2, 3)))
+
+
+def pushed_by(rule):
+    return fxad.jvp(total(jvp=rule), (X,), (X,))
+
+
 NO_RULE = define("no_rule", lambda xp, x: x, abstract="same")
 TALL = define("tall", lambda xp, x: x[None], abstract="same")
 NO_TRANSPOSE = define("no_transpose", lambda xp, x: 2 * x, jvp=[lambda t, out, x: NO_TRANSPOSE(t)])
@@ -379,6 +400,22 @@ NO_TRANSPOSE = define("no_transpose", lambda xp, x: 2 * x, jvp=[lambda t, out, x
          r"got a traced float64\[\] for the parameter k"),
         (lambda: SCALED(X, k=[1, 2]), errors.ArgumentTypeError,
          r"got list \[1, 2\] for the parameter k of an elementwise operation"),
+        (lambda: batched_by(lambda size, args, dims: args[0].sum(1)), errors.StructureError,
+         r"got a batch rule that returned float64\[2\], wanted \(out, out_dim\)"),
+        (lambda: batched_by(lambda size, args, dims: (args[0].sum(0), 0)), errors.ShapeError,
+         r"got a batch rule with out_dim=0 and a result float64\[3\], wanted float64\[2\]"),
+        (lambda: batched_by(lambda size, args, dims: (args[0].sum(1), None)), errors.ShapeError,
+         r"out_dim=None and a result float64\[2\], wanted float64\[\]"),
+        (lambda: batched_by(lambda size, args, dims: (np.float32([1, 2]), 0)), errors.ShapeError,
+         r"a result float32\[2\], wanted float64\[2\]"),
+        (lambda: batched_by(lambda size, args, dims: (args[0].sum(1), 1)), errors.StructureError,
+         "got a batch rule with out_dim=1, wanted one of 1 axes, or None"),
+        (lambda: batched_by(lambda size, args, dims: (args[0].sum(1), True)), errors.StructureError,
+         "out_dim=True"),
+        (lambda: pushed_by(lambda primals, tangents: (primals[0], tangents[0])), errors.ShapeError,
+         r"got a jvp rule and a result float64\[3\], wanted float64\[\]"),
+        (lambda: pushed_by([lambda t, out, x: (t.sum(),)]), errors.ShapeError,
+         r"\[test_total\] got a jvp rule with a tangent tuple .* for a result float64\[\]"),
         (lambda: NO_RULE(X, mapped=3), errors.ArgumentTypeError, "which is taken"),
         (lambda: NO_RULE([1.0]), errors.ArgumentTypeError, "wanted an array or a number"),
         (lambda: extend.define_primitive("sin", lambda xp, x: x), errors.ArgumentValueError,

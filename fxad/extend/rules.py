@@ -153,8 +153,11 @@ class Rules:
                     self.name,
                     f"got a jvp rule that returned {describe(pair)}, wanted (out, tangent_out)",
                 )
-            outs = self.listed("a jvp rule", pair[0])
-            pushed = self.listed("a jvp rule", pair[1], len(outs))
+            wanted = self.avals(list(map(aval_of, primals)), params)
+            outs = self.listed("a jvp rule", pair[0], len(wanted))
+            pushed = self.listed("a jvp rule", pair[1], len(wanted))
+            for y, aval in zip(outs, wanted, strict=True):
+                self._hold("a jvp rule", y, aval)
         else:
             outs, pushed = self._push_each(primals, tangents, params)
         checked = [self._tangent(t, y) for t, y in zip(pushed, outs, strict=True)]
@@ -237,12 +240,11 @@ class Rules:
         wanted = tangent_aval(aval_of(out))
         if tangent is None or wanted.dtype == float0:
             return None
-        got = aval_of(tangent)
-        if not matches(got, wanted.strong()):
+        if not is_value(tangent) or not matches(aval_of(tangent), wanted.strong()):
             raise error(
                 ShapeError,
                 self.name,
-                f"got a jvp rule with a tangent {got.long_name()} for a result "
+                f"got a jvp rule with a tangent {describe(tangent)} for a result "
                 f"{wanted.long_name()}, wanted the same shape and dtype",
             )
         return like(tangent, out)
@@ -284,12 +286,12 @@ class Rules:
     def _cotangent(self, ct: Any, operand: Any) -> Any:
         if ct is None:
             return None
-        wanted, got = operand.aval.strong(), aval_of(ct)
-        if not matches(got, wanted):
+        wanted = operand.aval.strong()
+        if not is_value(ct) or not matches(aval_of(ct), wanted):
             raise error(
                 ShapeError,
                 self.name,
-                f"got a transpose rule with a cotangent {got.long_name()} for an operand "
+                f"got a transpose rule with a cotangent {describe(ct)} for an operand "
                 f"{wanted.long_name()}, wanted the same shape and dtype",
             )
         return convert(ct, wanted.dtype)
@@ -322,7 +324,7 @@ class Rules:
     ) -> tuple[Any, Any]:
         """The primitive's rule: results of whole batches."""
         if not mapped and callable(self.batch):
-            return self.batch(size, args, dims, **params)  # type: ignore[no-any-return]
+            return self._batch_by_rule(int(size), args, dims, params)
         if not mapped and self.batch is None:
             raise error(
                 ArgumentValueError,
@@ -341,11 +343,63 @@ class Rules:
         return self.single(outs), self.single([0] * len(outs))
 
 
+    def _batch_by_rule(
+        self, size: int, args: Sequence[Any], dims: Sequence[Any], params: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        """By the user's rule, whose results must be those of so many examples."""
+        pair = self.batch(size, args, dims, **params)
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise error(
+                StructureError,
+                self.name,
+                f"got a batch rule that returned {describe(pair)}, wanted (out, out_dim)",
+            )
+        examples = [
+            aval_of(x) if d is None else _without(aval_of(x), d)
+            for x, d in zip(args, dims, strict=True)
+        ]
+        avals = self.avals(examples, params)
+        outs = self.listed("a batch rule", pair[0], len(avals))
+        out_dims = self.listed("a batch rule", pair[1], len(avals))
+        places = [self._place(d, a.ndim + 1) for d, a in zip(out_dims, avals, strict=True)]
+        for y, place, aval in zip(outs, places, avals, strict=True):
+            if place is not None:
+                aval = aval.with_shape((*aval.shape[:place], size, *aval.shape[place:]))
+            self._hold(f"a batch rule with out_dim={place}", y, aval)
+        return self.single(outs), self.single(places)
+
+    def _place(self, dim: Any, ndim: int) -> int | None:
+        """Where a batch rule says that the batch stands."""
+        if dim is None:
+            return None
+        if type(dim) is bool or not isinstance(dim, int | np.integer) or not -ndim <= dim < ndim:
+            raise error(
+                StructureError,
+                self.name,
+                f"got a batch rule with out_dim={dim!r}, wanted one of {ndim} axes, or None",
+            )
+        return int(dim) % ndim
+
+    def _hold(self, rule: str, out: Any, wanted: ShapedArray) -> None:
+        """Holds a result that a rule gave against the abstract rule."""
+        if not is_value(out) or not matches(aval_of(out), wanted.strong()):
+            raise error(
+                ShapeError,
+                self.name,
+                f"got {rule} and a result {describe(out)}, wanted {wanted.strong().long_name()}",
+            )
+
+
 def _stripped(operand: LinearOperand) -> LinearOperand:
     """A linear operand without its first axis."""
     inner = LinearOperand()
-    inner.aval = operand.aval.with_shape(operand.aval.shape[1:])
+    inner.aval = _without(operand.aval, 0)
     return inner
+
+
+def _without(aval: ShapedArray, axis: int) -> ShapedArray:
+    """An example's aval, of the batch's."""
+    return aval.with_shape((*aval.shape[:axis], *aval.shape[axis + 1 :]))
 
 
 def as_aval(name: str, value: Any) -> ShapedArray:
