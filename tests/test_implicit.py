@@ -10,7 +10,7 @@ import pytest
 import fxad
 import fxad.numpy as fnp
 from fxad import errors, implicit, lax
-from fxad.implicit import iterations, linear
+from fxad.implicit import iterations, linear, problem
 from fxad.test_util import check_grads
 from tests import test_composition as composition
 
@@ -504,6 +504,42 @@ def test_info_says_how_it_ended():
     assert batched.iterations[0] > batched.iterations[1]
     gradient = fxad.grad(lambda b: fnp.sum(implicit_layer(W, b, return_info=True)[0]))
     same(gradient(B), fxad.grad(lambda b: fnp.sum(unrolled_layer(W, b)))(B))
+
+
+def test_derivatives_are_traced_once_for_each_program(monkeypatch):
+    traced = []
+    original = problem.custom_linear_solve
+
+    def counting(*args, **kwargs):
+        traced.append(1)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(problem, "custom_linear_solve", counting)
+
+    def solved(scale, shift, **options):
+        return root(lambda x: scale * x + x**3 - shift, np.zeros(2), **options)
+
+    def exact(scale, x):
+        return 1 / (scale + 3 * x**2)
+
+    def slope(scale, shift, **options):
+        gradient = fxad.grad(lambda s: fnp.sum(solved(scale, s, **options)))(shift)
+        same(gradient, exact(scale, solved(scale, shift)))
+
+    solved(np.ones(2), B[:2])
+    assert not traced  # a plain value has no derivative
+    for scale, shift in ((1.0, 0.5), (2.0, 0.5), (2.0, -1.0)):
+        slope(np.full(2, scale), np.full(2, shift))
+    assert len(traced) == 1
+    slope(np.ones(2), np.ones(2), linear_solver="gmres")
+    slope(np.ones(2), np.ones(2), on_failure="nan")
+    assert len(traced) == 3
+    for _ in range(2):  # a solver of the user's own may close over anything
+        slope(np.ones(2), np.ones(2), linear_solver=lambda f, y: y / f(fnp.ones_like(y)))
+    assert len(traced) == 5
+    slope(1.0, np.ones(2))  # a number of Python's is another program
+    slope(2.0, np.ones(2))
+    assert len(traced) == 7
 
 
 # Mistakes ----------------------------------------------------------------------------------------

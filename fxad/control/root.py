@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import fxad.config as config
 import fxad.tree as tree
+from fxad.control.body import canonical
+from fxad.control.call import per_jaxpr
 from fxad.control.solving import (
     Space,
+    Staged,
     batch_program,
     batched_also,
     cost_of,
@@ -15,8 +19,9 @@ from fxad.control.solving import (
     names_of,
     split_at,
 )
-from fxad.core.jaxpr import execute
+from fxad.core.jaxpr import ClosedJaxpr, execute
 from fxad.core.primitive import Primitive
+from fxad.core.staging import hoist, stage
 from fxad.core.trace import EVAL, current_trace
 from fxad.core.tracebacks import public
 from fxad.ops.base import dtype_of, like
@@ -189,18 +194,28 @@ def root_by(
     solve: Callable[[Callable[[Any], Any], Any], Any],
     tangent_solve: Callable[[Callable[[Any], Any], Any], Any],
     has_aux: bool,
-    known: bool = False,
+    origin: Any = None,
 ) -> Any:
-    """As ``custom_root``; a ``tangent_solve`` known to fit is traced only for a derivative."""
+    """As ``custom_root``, where ``origin`` is None.
+
+    Else ``tangent_solve`` is known to fit, equals those that do the same, and closes over nothing:
+    it is traced only for a derivative, and once for a program of ``f``, which the code of
+    ``origin`` makes.
+    """
     space = Space(_NAME, "initial_guess", initial_guess)
     of_f = space.stage_first("f", f)
     solved = space.stage("solve", lambda x: solve(f, x), has_aux=has_aux)
-    if known and current_trace() is EVAL:
+    if origin is not None and current_trace() is EVAL:
         outs = execute(solved.program, *solved.consts, *space.leaves)
     else:
-        tangent = space.stage(
-            "tangent_solve", lambda x, y: tangent_solve(linearize(f, x)[1], y), arguments=2
-        )
+        if origin is None:
+            tangent = space.stage(
+                "tangent_solve", lambda x, y: tangent_solve(linearize(f, x)[1], y), arguments=2
+            )
+        else:
+            program = canonical(origin, of_f.program)
+            known, consts = _known_tangent(program, len(of_f.consts), space, tangent_solve)
+            tangent = Staged(known, [*consts, *of_f.consts])
         three = Three(of_f, solved, tangent)
         outs = _bind(
             Three(*(s.consts for s in three)), space.leaves, Three(*(s.program for s in three))
@@ -209,3 +224,25 @@ def root_by(
     count = len(space.leaves)
     x = tree.unflatten(space.structure, outs[:count])
     return (x, tree.unflatten(solved.aux, outs[count:])) if has_aux else x
+
+
+def _known_tangent(program: ClosedJaxpr, count: int, space: Space, tangent_solve: Any) -> Any:
+    """``tangent_solve`` as a program of what ``f`` closes over, the root, and the right side."""
+    with config.override(disable_jit=False):
+        return _stage_tangent(program, count, space.structure, tangent_solve)
+
+
+@per_jaxpr
+def _stage_tangent(program: ClosedJaxpr, count: int, structure: Any, tangent_solve: Any) -> Any:
+    avals = program.in_avals
+
+    def flat(*values: Any) -> list[Any]:
+        consts, x, y = split_at(values, (count, len(avals) - count))
+
+        def f(x: Any) -> Any:
+            return tree.unflatten(structure, program(*consts, *tree.leaves(x)))
+
+        push = linearize(f, tree.unflatten(structure, x))[1]
+        return tree.leaves(tangent_solve(push, tree.unflatten(structure, y)))
+
+    return hoist(stage(flat, [*avals, *avals[count:]], _NAME))

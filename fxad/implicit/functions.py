@@ -95,7 +95,7 @@ def fixed_point(
         find = problem.find_by(method, of_x, lambda x: iterations.relative(step(x) - x, x))
     else:
         find = functools.partial(known, step, tol=problem.tol, maxiter=maxiter)
-    return problem.solve(lambda x: x - step(x), find, return_info)
+    return problem.solve(f, lambda x: x - step(x), find, return_info)
 
 
 @public
@@ -167,7 +167,7 @@ def root(
         if method == "newton":
             options["solve"] = lambda push, y: problem.linear(push, y, problem.linear_tol)[0]
         find = functools.partial(known, flat, **options)
-    return problem.solve(flat, find, return_info)
+    return problem.solve(f, flat, find, return_info)
 
 
 @public
@@ -246,4 +246,4 @@ def minimize(
         find = problem.find_by(method, of_x, lambda x: iterations.largest(slope(x)) / scale)
     else:
         find = functools.partial(known, of_vector, tol=problem.tol, maxiter=maxiter)
-    return problem.solve(slope, find, return_info)
+    return problem.solve(f, slope, find, return_info)

@@ -18,6 +18,41 @@ from fxad.implicit.linear import linear_solver, solve_checked
 Function = Callable[[Any], Any]
 
 
+class TangentSolve:
+    """How the linear systems of derivatives are solved; two that do the same are equal.
+
+    Args:
+      operation: the name for messages.
+      solver: the name of the linear solver, or a function on vectors.
+      tol: its tolerance.
+      on_failure: ``"raise"``, ``"warn"`` or ``"nan"``.
+      symmetric: whether the systems are.
+    """
+
+    __slots__ = ("operation", "solver", "tol", "on_failure", "symmetric")
+
+    def __init__(
+        self, operation: str, solver: Any, tol: float, on_failure: str, symmetric: bool
+    ) -> None:
+        self.operation, self.solver, self.tol = operation, solver, tol
+        self.on_failure, self.symmetric = on_failure, symmetric
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.operation, self.solver, self.tol, self.on_failure, self.symmetric
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TangentSolve) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __call__(self, push: Function, y: Any) -> Any:
+        """The x with ``push(x) = y``."""
+        solver = linear_solver(self.operation, self.solver)
+        checked = solve_checked(self.operation, solver, self.tol, self.on_failure)
+        return custom_linear_solve(push, y, checked, checked, symmetric=self.symmetric)
+
+
 class Problem:
     """A solution x of g(x) = 0, on vectors.
 
@@ -47,12 +82,13 @@ class Problem:
         _check_number(operation, "maxiter", maxiter)
         if tol is not None:
             _check_number(operation, "tol", tol)
-        self.operation, self.vectors, self.maxiter = operation, vectors, maxiter
+        self.operation, self.vectors, self.on_failure = operation, vectors, on_failure
         self.tol = float(np.finfo(vectors.dtype).eps) ** power if tol is None else float(tol)
-        self.symmetric, self.on_failure = symmetric, on_failure
         #: The adjoint is solved as well as the problem, whatever that was given.
         self.linear_tol = float(np.finfo(vectors.dtype).eps) ** 0.75
-        self.linear: Callable[..., Any] = linear_solver(operation, self._on_vectors(solver))
+        by = self._on_vectors(solver)
+        self.linear: Callable[..., Any] = linear_solver(operation, by)
+        self.tangent_solve = TangentSolve(operation, by, self.linear_tol, on_failure, symmetric)
 
     def _on_vectors(self, solver: Any) -> Any:
         if not callable(solver):
@@ -64,15 +100,8 @@ class Problem:
 
         return solve
 
-    def solve(self, equation: Function, find: Function, return_info: bool) -> Any:
-        """The solution as a pytree; ``find(x0) -> (x, info)``."""
-        checked = solve_checked(
-            self.operation, self.linear, self.linear_tol, self.on_failure
-        )
-
-        def tangent_solve(push: Function, y: Any) -> Any:
-            return custom_linear_solve(push, y, checked, checked, symmetric=self.symmetric)
-
+    def solve(self, user: Any, equation: Function, find: Function, return_info: bool) -> Any:
+        """The solution as a pytree, for the function ``user``; ``find(x0) -> (x, info)``."""
         what = {"minimize": "minimum"}.get(self.operation, self.operation.replace("_", " "))
 
         def found(_: Function, start: Any) -> Any:
@@ -85,7 +114,9 @@ class Problem:
             return x, info
 
         start = self.vectors.start
-        x, info = root_by(equation, start, found, tangent_solve, has_aux=True, known=True)
+        # What the user's own solver closes over may be another at each call.
+        origin = None if callable(self.tangent_solve.solver) else user
+        x, info = root_by(equation, start, found, self.tangent_solve, True, origin)
         solution = self.vectors.unravel(x)
         return (solution, info) if return_info else solution
 
