@@ -25,7 +25,7 @@ from fxad.errors import NonDifferentiableError
 from fxad.ops.base import add_any, fit, like, to_front
 from fxad.ops.elementwise import neg
 from fxad.ops.rules import nonlinear
-from fxad.transforms.common import check_callable, own
+from fxad.transforms.common import check_callable
 from fxad.transforms.jvp import instantiate, jvp_flat, zeros_for
 from fxad.transforms.nodes import backward
 from fxad.transforms.tape import TapeTrace
@@ -257,7 +257,4 @@ def custom_linear_solve(
     four = (forward, pulled, solved, backwards)
     programs = Four(*(s and s.program for s in four))
     outs = _bind(Four(*(s.consts if s else [] for s in four)), space.leaves, programs)
-    outs = own(outs, [*space.leaves, *solved.consts])
-    count = len(space.leaves)
-    x = tree.unflatten(space.structure, outs[:count])
-    return (x, tree.unflatten(solved.aux, outs[count:])) if has_aux else x
+    return space.solution(solved, outs, has_aux)

@@ -26,7 +26,7 @@ from fxad.core.trace import EVAL, current_trace
 from fxad.core.tracebacks import public
 from fxad.ops.base import dtype_of, like
 from fxad.ops.elementwise import neg
-from fxad.transforms.common import check_callable, own
+from fxad.transforms.common import check_callable
 from fxad.transforms.jvp import instantiate, jvp_flat
 from fxad.transforms.linearize import linearize
 
@@ -220,10 +220,7 @@ def root_by(
         outs = _bind(
             Three(*(s.consts for s in three)), space.leaves, Three(*(s.program for s in three))
         )
-    outs = own(outs, [*space.leaves, *solved.consts])
-    count = len(space.leaves)
-    x = tree.unflatten(space.structure, outs[:count])
-    return (x, tree.unflatten(solved.aux, outs[count:])) if has_aux else x
+    return space.solution(solved, outs, has_aux)
 
 
 def _known_tangent(program: ClosedJaxpr, count: int, space: Space, tangent_solve: Any) -> Any:

@@ -13,7 +13,7 @@ from fxad.core.source import error
 from fxad.core.staging import hoist, stage
 from fxad.errors import ShapeError, StructureError
 from fxad.ops.base import convert
-from fxad.transforms.common import flatten_inputs, flatten_outputs, unpack_aux
+from fxad.transforms.common import flatten_inputs, flatten_outputs, own, unpack_aux
 from fxad.transforms.vmap import batch_jaxpr
 
 
@@ -83,6 +83,13 @@ class Space:
         ]
         self.avals = [aval_of(x) for x in self.leaves]
         return self.stage(name, function)
+
+    def solution(self, solved: Staged, outs: Sequence[Any], has_aux: bool) -> Any:
+        """What the user gets: the solution as a pytree, and the auxiliary data beside it."""
+        outs = own(outs, [*self.leaves, *solved.consts])
+        count = len(self.leaves)
+        x = tree.unflatten(self.structure, outs[:count])
+        return (x, tree.unflatten(solved.aux, outs[count:])) if has_aux else x
 
     def _check(self, name: str, leaves: Sequence[Any], structure: Any) -> None:
         if structure != self.structure:

@@ -58,11 +58,6 @@ def dense(matvec: Matvec, b: Any) -> tuple[Any, Info]:
 
 def conjugate_gradient(matvec: Matvec, b: Any, tol: float) -> Any:
     """For symmetric positive definite operators: Hestenes and Stiefel, 1952."""
-    limit = tol * norm(b)
-
-    def unfinished(state: Any) -> Any:
-        _, r, _, _, k = state
-        return (norm(r) > limit) & (k < _MAXITER)
 
     def step(state: Any) -> Any:
         x, r, p, rho, k = state
@@ -72,8 +67,7 @@ def conjugate_gradient(matvec: Matvec, b: Any, tol: float) -> Any:
         after = fnp.sum(r * r)
         return x + alpha * p, r, r + _ratio(after, rho) * p, after, k + 1
 
-    x, _, _, _, k = while_loop(unfinished, step, (0 * b, b, b, fnp.sum(b * b), _count()))
-    return x, k
+    return _until_small(step, (0 * b, b, b, fnp.sum(b * b), _count()), tol)
 
 
 def normal_cg(matvec: Matvec, b: Any, tol: float) -> Any:
@@ -88,11 +82,6 @@ def normal_cg(matvec: Matvec, b: Any, tol: float) -> Any:
 
 def bicgstab(matvec: Matvec, b: Any, tol: float) -> Any:
     """Stabilised biconjugate gradients: van der Vorst, 1992."""
-    limit = tol * norm(b)
-
-    def unfinished(state: Any) -> Any:
-        _, r, *_, k = state
-        return (norm(r) > limit) & (k < _MAXITER)
 
     def step(state: Any) -> Any:
         x, r, p, rho, k = state
@@ -106,7 +95,15 @@ def bicgstab(matvec: Matvec, b: Any, tol: float) -> Any:
         beta = _ratio(after * alpha, rho * omega)
         return x + alpha * p + omega * s, r, r + beta * (p - omega * v), after, k + 1
 
-    x, _, _, _, k = while_loop(unfinished, step, (0 * b, b, b, fnp.sum(b * b), _count()))
+    return _until_small(step, (0 * b, b, b, fnp.sum(b * b), _count()), tol)
+
+
+def _until_small(step: Callable[[Any], Any], state: Any, tol: float) -> Any:
+    """Steps of a state ``(x, residual, ..., count)``: x and the count at the end."""
+    limit = tol * norm(state[1])
+    x, *_, k = while_loop(
+        lambda state: (norm(state[1]) > limit) & (state[-1] < _MAXITER), step, state
+    )
     return x, k
 
 
@@ -118,11 +115,6 @@ def _ratio(a: Any, b: Any) -> Any:
 def gmres(matvec: Matvec, b: Any, tol: float) -> Any:
     """Generalised minimal residuals, restarted: Saad and Schultz, 1986."""
     restart = min(_RESTART, b.size)
-    limit = tol * norm(b)
-
-    def unfinished(state: Any) -> Any:
-        _, r, k = state
-        return (norm(r) > limit) & (k < _MAXITER)
 
     def step(state: Any) -> Any:
         x, r, k = state
@@ -133,8 +125,7 @@ def gmres(matvec: Matvec, b: Any, tol: float) -> Any:
         x = x + y @ basis[:-1]
         return x, b - matvec(x), k + restart
 
-    x, _, k = while_loop(unfinished, step, (0 * b, b, _count()))
-    return x, k
+    return _until_small(step, (0 * b, b, _count()), tol)
 
 
 def _arnoldi(matvec: Matvec, first: Any, steps: int) -> tuple[Any, Any]:
@@ -167,19 +158,13 @@ def _arnoldi(matvec: Matvec, first: Any, steps: int) -> tuple[Any, Any]:
 
 def neumann(matvec: Matvec, b: Any, tol: float) -> Any:
     """The series of (1 - A)**k b, for an A near 1: the adjoint of a contraction's iteration."""
-    limit = tol * norm(b)
-
-    def unfinished(state: Any) -> Any:
-        _, r, k = state
-        return (norm(r) > limit) & (k < _MAXITER)
 
     def step(state: Any) -> Any:
         x, r, k = state
         x = x + r
         return x, b - matvec(x), k + 1
 
-    x, _, k = while_loop(unfinished, step, (0 * b, b, _count()))
-    return x, k
+    return _until_small(step, (0 * b, b, _count()), tol)
 
 
 ITERATIONS: dict[str, Callable[[Matvec, Any, float], Any]] = {
