@@ -43,14 +43,22 @@ class Linearized:
       fun: a function of one pytree.
       point: that pytree.
       has_aux: whether ``fun`` returns a pair ``(output, aux)``.
+      check: refuses inputs, before the function is run.
     """
 
     def __init__(
-        self, transformation: str, fun: Callable[[Any], Any], point: Any, has_aux: bool
+        self,
+        transformation: str,
+        fun: Callable[[Any], Any],
+        point: Any,
+        has_aux: bool,
+        check: Callable[[Sequence[ShapedArray]], None] | None = None,
     ) -> None:
         self.transformation, self.home = transformation, current_trace()
         self.primals, self.in_structure = flatten_inputs(transformation, point)
         self.in_avals = [aval_of(p) for p in self.primals]
+        if check is not None:
+            check(self.in_avals)
         aux_structure: Any = None
 
         def flat_fun(*args: Any) -> list[Any]:
@@ -366,17 +374,19 @@ def _reverse(
 ) -> Callable[..., tuple[Linearized, Any]]:
     """What takes arguments to the run of the function on them, and its gradient."""
 
+    def check(avals: Sequence[ShapedArray]) -> None:
+        for aval in avals:
+            if aval.dtype.kind != "f" or holomorphic:
+                _check_input(name, aval, holomorphic, ints)
+
     def differentiate(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Linearized, Any]:
         numbers, single = normalize_argnums(name, argnums, len(args))
         of_selected = partial_call(fun, args, kwargs, numbers)
         if single:
-            run = Linearized(name, of_selected, args[numbers[0]], has_aux)
+            run = Linearized(name, of_selected, args[numbers[0]], has_aux, check)
         else:
             selected = tuple(args[n] for n in numbers)
-            run = Linearized(name, lambda values: of_selected(*values), selected, has_aux)
-        for aval in run.in_avals:
-            if aval.dtype.kind != "f" or holomorphic:
-                _check_input(name, aval, holomorphic, ints)
+            run = Linearized(name, lambda values: of_selected(*values), selected, has_aux, check)
         seed = _seed(name, run, holomorphic)
         return run, tree.unflatten(run.in_structure, run.pull([seed], consume=True))
 

@@ -114,6 +114,14 @@ def test_integers():
         fxad.grad(lambda x: 3, allow_int=True)(1)
 
 
+def test_integers_are_refused_before_the_function_runs():
+    calls = []
+    for transform in (fxad.grad, fxad.value_and_grad, lambda f: fxad.jit(fxad.grad(f))):
+        with pytest.raises(DtypeError, match=r"int64\[2\] to differentiate by"):
+            transform(calls.append)(np.array([1, 2]))
+    assert calls == []
+
+
 @pytest.mark.parametrize(
     "output", [np.ones(1), np.ones((2, 3)), (1.0, 2.0), {}, None, [1.0]], ids=repr
 )
