@@ -204,8 +204,6 @@ def jit(
             outs = run(traced.closed, *operands)
         else:
             outs = bind_call(jit_p, traced.closed, operands, name)
-        if trace is not EVAL:
-            return traced.output(outs)
         kept = donated.others(operands, args, kwargs) if gives_away else operands
         return traced.output(own(outs, kept))
 

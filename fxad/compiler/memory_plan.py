@@ -18,13 +18,14 @@ from fxad.control.checkpoint import repeated
 from fxad.control.memory.budget import Choice, Planner
 from fxad.control.memory.chain import Region
 from fxad.control.memory.derivative import kept_bytes
+from fxad.control.memory.ghosts import run_on_ghosts
 from fxad.control.memory.heap import Buffer, readable
 from fxad.control.memory.model import footprint, nbytes_of
 from fxad.control.policies import dots_saveable
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, sub_jaxprs
 from fxad.core.tracebacks import public
 from fxad.errors import NonDifferentiableError
-from fxad.transforms.common import check_callable
+from fxad.transforms.common import check_callable, flatten_outputs
 
 #: How many buffers a report shows.
 SHOWN = 8
@@ -58,7 +59,7 @@ class GradientPlan:
     """What the gradient of a function by all of its arguments needs.
 
     Args:
-      peak_bytes: the predicted peak with everything kept.
+      peak_bytes: the predicted peak of the jitted gradient with everything kept.
       residual_bytes: what is held between the forward and the backward pass, beside arguments.
       flops: the operations of function and gradient.
       choices: what recomputation would save and cost.
@@ -82,8 +83,9 @@ class MemoryPlan:
     """What ``memory_plan`` tells of a function; it prints as a report.
 
     Args:
-      peak_bytes: the most bytes that the jitted function has allocated at once, results among
+      peak_bytes: the most bytes that a call of the function has allocated at once, results among
         them. Arguments and constants are there before: they are not counted.
+      jit_peak_bytes: the same for ``jit`` of the function.
       argument_bytes: the arguments.
       constant_bytes: the arrays that the function closes over.
       output_bytes: the results.
@@ -96,6 +98,7 @@ class MemoryPlan:
     """
 
     peak_bytes: int
+    jit_peak_bytes: int
     argument_bytes: int
     constant_bytes: int
     output_bytes: int
@@ -115,7 +118,8 @@ class MemoryPlan:
         lines = [
             f"peak {readable(self.peak_bytes)}: results {readable(self.output_bytes)}, "
             f"temporaries {readable(self.temporary_bytes)}; beside arguments of "
-            f"{readable(self.argument_bytes)} and constants of {readable(self.constant_bytes)}",
+            f"{readable(self.argument_bytes)} and constants of {readable(self.constant_bytes)}; "
+            f"under jit {readable(self.jit_peak_bytes)}",
             f"work {self.flops:.4g} flops, {readable(self.bytes_moved)} moved",
             "the largest buffers at the peak:",
             *(f"  {buffer}" for buffer in self.buffers[:SHOWN]),
@@ -137,11 +141,14 @@ class MemoryPlan:
 def memory_plan(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> MemoryPlan:
     """Predicts what a function needs of memory, and what recomputation would save of it.
 
-    The function is traced, nothing is computed. The prediction is for ``jit(fun)`` on the CPU,
-    from an empty pool of buffers: every array that the compiled program makes, the views that it
-    does not, what it writes over and what it frees. It is within a few percent of what
-    ``tracemalloc`` measures for arrays from some ten kilobytes on. Without ``jit`` results are not
-    written over operands, which takes some arrays more.
+    The function is traced, and run on values that have shapes and layouts and no numbers: nothing
+    is computed. ``peak_bytes`` is for the call as it is written, ``fun(*args)``: a program where
+    ``fun`` is jitted, else one operation after another; ``jit_peak_bytes`` is for ``jit(fun)``.
+    Counted are the arrays that are made, not views, until nothing refers to them any more, from an
+    empty pool of buffers on the CPU. For arrays from some ten kilobytes on that is within a few
+    percent of what ``tracemalloc`` measures; notes name what cannot be foreseen. Without ``jit``
+    what NumPy makes of plain arrays by itself is not seen, and Python's own objects, about a
+    kilobyte for each operation that is differentiated, come on top.
 
     Args:
       fun: the function; a gradient (``fxad.grad(loss)``) as well as a loss.
@@ -150,8 +157,8 @@ def memory_plan(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> MemoryPla
 
     Returns:
       A ``MemoryPlan``: the peak, the largest buffers with the lines that they come from, the work;
-      and for the gradient by all floating-point arguments what is kept between the passes and what
-      checkpoints would save and cost.
+      and for the jitted gradient by all floating-point arguments what is kept between the passes
+      and what checkpoints would save and cost.
 
     Raises:
       ConcretizationTypeError: the function needs a value.
@@ -162,8 +169,10 @@ def memory_plan(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> MemoryPla
       >>> def loss(w, x):
       ...     return np.sum(np.tanh(x @ w))
       >>> plan = fxad.memory_plan(loss, np.ones((50, 50)), fxad.ShapeDtypeStruct((100, 50), float))
-      >>> plan.peak_bytes, plan.gradient.residual_bytes  # tanh writes over the product
-      (40008, 40000)
+      >>> plan.peak_bytes, plan.gradient.residual_bytes
+      (80000, 40000)
+      >>> plan.jit_peak_bytes  # tanh writes over the product
+      40008
       >>> [choice.name for choice in plan.gradient.choices][:2]
       ['checkpoint(f)', 'checkpoint(f, policy=checkpoint_policies.dots_saveable)']
     """
@@ -172,13 +181,15 @@ def memory_plan(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> MemoryPla
     avals = [aval_of_like("memory_plan", x) for x in leaves]
     traced = trace_function(fun, structure, avals, {}, {}, "memory_plan")
     closed, constants = traced.closed, len(traced.consts)
-    found = footprint(closed, optimize, owned=True)
+    program = footprint(closed, optimize, owned=True)
+    found = run_on_ghosts(_flat(fun, structure), avals, optimize)
     flops, moved = jaxpr_cost(closed)
     notes = list(dict.fromkeys(_open_questions(closed)))
     nonzero = [i >= constants and a.dtype.kind in "fc" for i, a in enumerate(closed.in_avals)]
     sizes = [nbytes_of(aval) for aval in closed.in_avals]
     return MemoryPlan(
         peak_bytes=found.peak,
+        jit_peak_bytes=program.peak,
         argument_bytes=sum(sizes[constants:]),
         constant_bytes=sum(sizes[:constants]),
         output_bytes=found.outputs,
@@ -189,6 +200,16 @@ def memory_plan(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> MemoryPla
         notes=tuple(notes),
         _derive=lambda: _gradient_plan(closed, nonzero),
     )
+
+
+def _flat(fun: Callable[..., Any], structure: Any) -> Callable[..., list[Any]]:
+    """A function of ``(args, kwargs)`` as one of their leaves."""
+
+    def flat(*leaves: Any) -> list[Any]:
+        args, kwargs = tree.unflatten(structure, leaves)
+        return flatten_outputs("memory_plan", fun(*args, **kwargs))[0]
+
+    return flat
 
 
 def _gradient_plan(closed: ClosedJaxpr, nonzero: Sequence[bool]) -> GradientPlan | None:

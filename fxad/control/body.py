@@ -16,7 +16,7 @@ from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, promote
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, alike
 from fxad.core.source import error, outside_rules
 from fxad.core.staging import JaxprTrace, hoist, stage
-from fxad.core.trace import EVAL, Trace, Tracer, current_trace, ground
+from fxad.core.trace import Trace, Tracer, current_trace, ground
 from fxad.errors import NonDifferentiableError, StructureError
 from fxad.ops.base import convert, dtype_of, placed_as, reshape, shape_of
 from fxad.ops.elementwise import select, stop_gradient_p
@@ -138,7 +138,9 @@ def runs_as_python(leaves: Sequence[Any]) -> bool:
     if config.op_by_op:
         # While values are checked, also under derivatives; what it closes over is known as well.
         return config.disable_jit or (all_concrete(leaves) and not _within(JaxprTrace, BatchTrace))
-    return current_trace() is EVAL and not any(isinstance(x, Tracer) for x in leaves)
+    return current_trace().on_ground and all(
+        not isinstance(x, Tracer) or x._trace.on_ground for x in leaves
+    )
 
 
 def all_concrete(leaves: Sequence[Any]) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 import fxad.control.policies as policies
 import fxad.tree as tree
+from fxad.control.body import canonical
 from fxad.control.call import bind_call, call_primitive, spread
 from fxad.control.effects import refuse_io_twice
 from fxad.control.memory.budget import run_within
@@ -155,9 +156,9 @@ def checkpoint(
 
         closed, consts = hoist(stage(flat_fun, [aval_of(x) for x in leaves], "checkpoint"))
         # Traced anew, since what it closes over may be another by now, but derived only once.
-        known = programs.setdefault(tuple(closed.in_avals), closed)
-        if not alike(known.jaxpr, closed.jaxpr):
-            known = programs[tuple(closed.in_avals)] = closed
+        known = programs.get(tuple(closed.in_avals))
+        if known is None or not alike(known.jaxpr, closed.jaxpr):
+            known = programs[tuple(closed.in_avals)] = canonical(fun, closed)
         if budget is not None:
             outs = run_within(known, consts, leaves, budget, repeated)
         else:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from fxad.control.body import split_by_linearizing
 from fxad.control.call import jaxpr_cost, per_jaxpr, spread
 from fxad.control.loop import selected
+from fxad.control.memory import loops
 from fxad.control.tangent_loop import (
     Batch,
     Tangent,
@@ -122,6 +123,7 @@ while_p = Primitive(
     batch=_while_batch,
     cost=_while_cost,
     multiple_results=True,
+    scratch=lambda *_, **params: loops.running(_repeat(params)),
     collective=True,
 )
 
@@ -174,6 +176,8 @@ while_record_p = Primitive(
     batch=_record_batch,
     cost=_while_cost,
     multiple_results=True,
+    scratch=lambda *_, nonzero, **params: loops.recording(_repeat(params), nonzero),
+    holds=lambda *, nonzero, **params: loops.held(_repeat(params), nonzero),
     collective=True,
 )
 
@@ -259,6 +263,9 @@ while_push_p = Primitive(
     batch=_push_batch,
     cost=_while_cost,
     multiple_results=True,
+    scratch=lambda *_, nonzero, **params: loops.running(
+        tangent_of(_repeat(params), nonzero).repeat
+    ),
     collective=True,
 )
 
@@ -355,6 +362,7 @@ while_pull_p = Primitive(
     batch=_pull_batch,
     cost=_while_cost,
     multiple_results=True,
+    scratch=lambda *_, nonzero, **params: loops.pulling(_repeat(params), nonzero),
     collective=True,
 )
 
@@ -391,6 +399,13 @@ class _Curve(NamedTuple):
             for ct, a, flag in zip(full, avals, flags, strict=True)
             if flag
         ]
+
+    def scratch(self) -> int:
+        """What it takes while it runs: it is recorded, and pulled back."""
+        return sum(
+            of(self.tangent.repeat, self.nonzero)
+            for of in (loops.held, loops.recording, loops.pulling)
+        )
 
     def results(self, nonzero: Flags, outs: Sequence[Any]) -> list[Any]:
         """Of the cotangents of the loop of pairs those of the primals."""
@@ -465,5 +480,6 @@ while_curve_p = Primitive(
     batch=_curve_batch,
     cost=_while_cost,
     multiple_results=True,
+    scratch=lambda *_, nonzero, **params: _Curve.of(_repeat(params), nonzero).scratch(),
     collective=True,
 )

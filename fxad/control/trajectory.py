@@ -258,7 +258,7 @@ def record(
     runner = Runner(xp, repeat, args)
     parts = reverse_parts(repeat, nonzero)
     n, ys = repeat.num_carry, runner.empty(repeat.body_jaxpr.out_avals[repeat.num_carry :])
-    states = None if repeat.checkpoint is None else _States(repeat.checkpoint)
+    states = None if repeat.checkpoint is None else States(repeat.checkpoint)
     jaxpr, hoisted = parts.linearized.forward
     consts = runner.consts if states else [*hoisted, *runner.consts]
     step = prepare(repeat.body_jaxpr if states else jaxpr, xp)
@@ -282,7 +282,7 @@ def record(
     return outs, Trajectory(repeat, nonzero, i, fixed, *kept)
 
 
-class _States:
+class States:
     """Carries kept on the way, evenly: every other one is dropped when there are too many."""
 
     def __init__(self, scheme: Any) -> None:
@@ -342,7 +342,7 @@ def pull(
     jaxpr, hoisted = parts.back
     back = prepare(jaxpr, xp)
     m, end = len(state), len(state) + len(xs_cts)
-    for start, stop, columns in _backwards(runner, parts, trajectory):
+    for start, stop, columns in backwards(runner, parts, trajectory):
         factors: list[list[Any]] = [[] for _ in jaxpr.out_avals[end:]]
         places = [runner.place(i) for i in range(start, stop)]
         for i in reversed(range(stop - start)):
@@ -360,24 +360,31 @@ def pull(
                 x[places[i]] = value
             for factor, value in zip(factors, outs[end:], strict=True):
                 factor.append(value)
-        for product in parts.products if stop > start else ():
+        if stop > start and parts.products:
             # In the order of the steps back, as the other factors.
-            rows = [*([x[j] for j in reversed(places)] for x in scanned)]
+            rows = [[x[j] for j in reversed(places)] for x in scanned]
             rows += [column[::-1] for column in columns]
             rows += [[y[j] for j in reversed(places)] for y in ys_cts]
-            left, right = (
-                xp.stack((rows if kind == "x" else factors)[i]) for kind, i in product.sources
-            )
-            state[product.position] = under(
-                EVAL, summed, product, state[product.position], left, right
-            )
+            for product in parts.products:
+                _add_up(xp, product, state, {"x": rows, "y": factors})
+            del rows
+        del columns, factors  # before those of the next stretch are made
     return [*state[:n_sums], *state[n_sums:], *xs_cts]
+
+
+def _add_up(
+    xp: Any, product: Product, state: list[Any], rows: dict[str, list[list[Any]]]
+) -> None:
+    """Adds the products of some steps, taken out of the loop, to the sum that they belong to."""
+    left, right = (xp.stack(rows[kind][i]) for kind, i in product.sources)
+    position = product.position
+    state[position] = under(EVAL, summed, product, state[position], left, right)
 
 
 Segment = tuple[int, int, list[list[Any]]]
 
 
-def _backwards(runner: Runner, parts: Reverse, trajectory: Trajectory) -> Iterator[Segment]:
+def backwards(runner: Runner, parts: Reverse, trajectory: Trajectory) -> Iterator[Segment]:
     """The residuals of all steps, in stretches, last ones first."""
     if trajectory.columns is not None:
         yield 0, trajectory.steps, trajectory.columns

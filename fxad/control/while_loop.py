@@ -30,7 +30,7 @@ from fxad.control.trajectory import Repeat, checked_scheme, exceeded
 from fxad.core.aval import ShapedArray, aval_of, describe, is_value
 from fxad.core.blame import counts
 from fxad.core.source import error
-from fxad.core.trace import Tracer
+from fxad.core.trace import EVAL, Tracer, current_trace
 from fxad.core.tracebacks import public
 from fxad.errors import (
     ArgumentTypeError,
@@ -110,9 +110,10 @@ def while_loop(
         try:
             return loop.run(leaves)
         except ConcretizationTypeError:
-            if not config.disable_jit:
+            if not config.disable_jit and current_trace() is EVAL:
                 raise
-            # The condition differs between the examples of a vmap: no Python can follow it.
+            # The condition differs between the examples of a vmap, or is only counted: no Python
+            # can follow it.
     try:
         return loop.bind(leaves)
     except ConcretizationTypeError:

@@ -41,6 +41,7 @@ class Primitive:
       scratch: what ``impl`` takes on the CPU while it runs, beside its results: in arrays of the
         size of its largest operand, or ``scratch(*operands, **params) -> bytes``, where operands
         have shape, dtype and strides.
+      holds: ``holds(**params) -> bytes``: what the last result refers to beside its own elements.
       calls: the parameter whose jaxpr ``impl`` runs on its operands, and does nothing else.
       inlines: the parameter whose jaxpr may stand in the place of the call when it is compiled.
       collective: ``params["axis_name"]`` names a batched axis, seen even by unbatched operands.
@@ -69,6 +70,7 @@ class Primitive:
         "fresh",
         "view",
         "scratch",
+        "holds",
         "calls",
         "inlines",
         "collective",
@@ -98,6 +100,7 @@ class Primitive:
         fresh: bool = False,
         view: bool = False,
         scratch: float | Rule = 0.0,
+        holds: Rule | None = None,
         calls: str | None = None,
         inlines: str | None = None,
         collective: bool = False,
@@ -110,7 +113,7 @@ class Primitive:
         self.ufunc, self.multilinear = ufunc, multilinear
         self.multiple_results, self.keeps_weak = multiple_results, keeps_weak
         self.fresh = fresh or ufunc is not None
-        self.view, self.scratch = view, scratch
+        self.view, self.scratch, self.holds = view, scratch, holds
         self.calls, self.inlines = calls, inlines
         self.collective, self.effect = collective, effect
         self.differentiable = jvp is not None

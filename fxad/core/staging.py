@@ -64,6 +64,7 @@ class JaxprTrace(Trace):
     """Writes down every operation instead of running it."""
 
     __slots__ = ("transformation", "eqns", "constants")
+    records = True
 
     def __init__(self, parent: Trace, transformation: str = "jit") -> None:
         super().__init__(parent)

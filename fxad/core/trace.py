@@ -7,7 +7,7 @@ import gc
 import operator
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from weakref import WeakKeyDictionary
@@ -49,6 +49,10 @@ class Trace:
 
     #: What users call the transformation, for messages.
     transformation = "trace"
+    #: Whether it transforms nothing: operations happen at once, on what takes the place of arrays.
+    on_ground = False
+    #: Whether operations are written down or counted: then arrays are not made now.
+    records = False
 
     def __init__(self, parent: Trace | None) -> None:
         self.parent = parent
@@ -57,6 +61,10 @@ class Trace:
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Interprets one application of a primitive."""
         raise NotImplementedError
+
+    def owned(self, outputs: Sequence[Any]) -> list[Any]:
+        """Outputs with memory of their own, where a user gets them from it."""
+        return list(outputs)
 
     def ancestors(self) -> Iterator[Trace]:
         """This trace and those below it, innermost first."""
@@ -128,6 +136,10 @@ class Tracer:
 
     def below(self) -> Any:
         """What stands for it in the parent trace, where that is one value; else None."""
+        return None
+
+    def absorb(self, factor: Any) -> Any:
+        """The product with ``factor`` in the value's own memory; None where others may read it."""
         return None
 
     def differentiated(self) -> bool:
@@ -264,6 +276,7 @@ class EvalTrace(Trace):
 
     __slots__ = ()
     transformation = "no transformation"
+    on_ground = True
 
     #: Operand types that the NumPy namespace takes as they are.
     numpy_types = frozenset({np.ndarray, *np.sctypeDict.values(), *PYTHON_SCALARS})

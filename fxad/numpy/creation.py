@@ -13,13 +13,11 @@ from fxad.backends.numpy import xp as numpy_xp
 from fxad.backends.registry import backend_of, default_xp
 from fxad.core.aval import PYTHON_SCALARS, DType, Shape, weak_dtype
 from fxad.core.source import error
-from fxad.core.staging import JaxprTrace
 from fxad.core.trace import EVAL, Tracer, current_trace, ground
 from fxad.errors import ShapeError
 from fxad.numpy.dispatch import ARRAY, FOREIGN, TRACED, implements, kinds
 from fxad.numpy.nested import NESTED, array_of, operand, to_cast
 from fxad.ops.base import assigned, broadcast_to, convert, dtype_of, reshape, shape_of
-from fxad.ops.base import full as staged_full
 from fxad.ops.identity import copy as copied
 from fxad.ops.transfer import device_put
 
@@ -29,7 +27,7 @@ Size = int | Sequence[int]
 def staging() -> bool:
     """Whether operations are being written down: then arrays are not made now but when it runs."""
     trace = current_trace()
-    return trace is not EVAL and any(isinstance(t, JaxprTrace) for t in trace.ancestors())
+    return trace is not EVAL and any(t.records for t in trace.ancestors())
 
 
 def shape_tuple(shape: Size) -> Shape:
@@ -59,6 +57,11 @@ def default_dtype(*numbers: Any) -> DType:
 
 
 _KINDS = (bool, int, float, complex)
+
+
+def _repeated(x: Any, shape: Shape) -> Any:
+    """One value in every place of an array that is made when the program runs."""
+    return current_trace().owned([broadcast_to(x, shape)])[0]
 
 
 def namespace_of(x: Any) -> Any:
@@ -94,7 +97,7 @@ def zeros(shape: Size, dtype: Any = None, order: str = "C", *, device: Any = Non
     """
     dtype = config.default_float if dtype is None else dtype
     if staging():
-        return staged_full(lengths(shape), 0, dtype)
+        return _repeated(convert(0, dtype), lengths(shape))
     return _on(device, default_xp().zeros(_known_shape(shape), dtype, order))
 
 
@@ -117,7 +120,7 @@ def ones(shape: Size, dtype: Any = None, order: str = "C", *, device: Any = None
     """
     dtype = config.default_float if dtype is None else dtype
     if staging():
-        return staged_full(lengths(shape), 1, dtype)
+        return _repeated(convert(1, dtype), lengths(shape))
     return _on(device, default_xp().ones(_known_shape(shape), dtype, order))
 
 
@@ -167,7 +170,7 @@ def full(
     """
     if staging() or kinds((fill_value,)) & TRACED:
         value = operand(fill_value) if dtype is None else assigned(to_cast(fill_value), dtype)
-        return broadcast_to(value, lengths(shape))
+        return _repeated(value, lengths(shape))
     if dtype is None and type(fill_value) in PYTHON_SCALARS:
         dtype = default_dtype(fill_value)
     xp = default_xp() if type(fill_value) in PYTHON_SCALARS else namespace_of(fill_value)
@@ -183,7 +186,7 @@ def _like(x: Any, value: Any, dtype: Any, shape: Any, device: Any) -> Any:
     shape = shape_of(x) if shape is None else lengths(shape)
     dtype = dtype_of(x) if dtype is None else np.dtype(dtype)
     if staging() or isinstance(value, Tracer):
-        return broadcast_to(assigned(value, dtype), shape)
+        return _repeated(assigned(value, dtype), shape)
     return _on(device, namespace_of(x).full(shape, value, dtype))
 
 

@@ -142,6 +142,7 @@ qr_p: Primitive = matrix_primitive(
     impl=lambda xp, a, *, full: list(xp.qr(a, mode="complete" if full else "reduced")),
     jvp=_qr_jvp,
     cost=cubic(4.0),
+    scratch=1.1,
 )
 
 

@@ -213,11 +213,13 @@ def _place_cost(avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[f
 
 def _place_scratch(ct: Any, *arrays: Any, shape: Shape, unique: bool, **_: Any) -> int:
     """A second array of zeros where elements may meet, and the place of each, as ``scatter``."""
+    return 0 if unique else math.prod(shape) * ct.itemsize + bytes_of_places(shape, ct.size)
+
+
+def bytes_of_places(shape: Shape, count: int) -> int:
+    """What ``scatter`` on the CPU takes to know the place of each of so many updates."""
     size = math.prod(shape)
-    if unique:
-        return 0
-    places = 8 * (size + ct.size) if len(shape) > 1 and 8 * ct.size >= size else 0
-    return int(size * ct.itemsize + places)
+    return 8 * (size + count) if len(shape) > 1 and 8 * count >= size else 0
 
 
 place_p = Primitive(

@@ -244,6 +244,12 @@ def _chain(x: Any, y: Any, z: Any) -> Any:
     return matmul(x, matmul(y, z))
 
 
+def _pinv_scratch(a: Any, rtol: Any, **_: Any) -> int:
+    """The singular vectors, and the left ones scaled."""
+    m, n = a.shape[-2:]
+    return int(a.nbytes / max(m * n, 1) * min(m, n) * (2 * m + n))
+
+
 pinv_p: Primitive = matrix_primitive(
     "pinv",
     multiple_results=False,
@@ -253,6 +259,7 @@ pinv_p: Primitive = matrix_primitive(
     impl=_pinv_impl,
     jvp=_pinv_jvp,
     cost=cubic(25.0),
+    scratch=_pinv_scratch,
 )
 
 

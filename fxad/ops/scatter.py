@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ from fxad.ops.index_spec import (
 )
 from fxad.ops.indexing import (
     along_spec,
+    bytes_of_places,
     gather_p,
     getitem_p,
     index_array,
@@ -322,6 +324,14 @@ def _scatter_cost(avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple
     return float(updates.size), float(moved)
 
 
+def _scatter_scratch(
+    x: Any, updates: Any, *arrays: Any, spec: Spec, combine: str, **_: Any
+) -> int:
+    if combine == "set" or not arrays:
+        return 0
+    return bytes_of_places(x.shape, math.prod(_updates_shape(x.shape, arrays, spec)))
+
+
 scatter_p = Primitive(
     "scatter",
     abstract=_scatter_abstract,
@@ -330,6 +340,7 @@ scatter_p = Primitive(
     transpose=_scatter_transpose,
     batch=_scatter_batch,
     cost=_scatter_cost,
+    scratch=_scatter_scratch,
 )
 
 

@@ -54,6 +54,12 @@ def _triangular_transpose(ct: Any, a: Any, b: Any, *, trans: int, **params: Any)
     return [None, triangular_solve_p.bind(a, ct, trans=1 - trans, **params)]
 
 
+def _triangular_scratch(a: Any, b: Any, **_: Any) -> int:
+    """Copies of one matrix each in the order of Fortran, unless it is in that."""
+    n, k = b.shape[-2:]
+    return int(b.itemsize * (n * k + (0 if a.strides[-2] == a.itemsize else n * n)))
+
+
 triangular_solve_p: Primitive = Primitive(
     "triangular_solve",
     abstract=lambda a, b, **params: b.strong(),
@@ -69,6 +75,7 @@ triangular_solve_p: Primitive = Primitive(
         float(avals[1].size * avals[0].shape[-1]),
         float(avals[0].size / 2 + 2 * avals[1].size) * avals[1].dtype.itemsize,
     ),
+    scratch=_triangular_scratch,
 )
 
 

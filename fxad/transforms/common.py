@@ -68,7 +68,8 @@ def own(outputs: Sequence[Any], inputs: Sequence[Any] = (), held: bool = False) 
     that something else (a tape) may hold outputs: those that nothing but ``outputs`` refers to
     are not copied.
     """
-    return list(outputs) if current_trace() is not EVAL else apart(outputs, inputs, held)
+    trace = current_trace()
+    return trace.owned(outputs) if trace is not EVAL else apart(outputs, inputs, held)
 
 
 def apart(outputs: Sequence[Any], inputs: Sequence[Any], held: bool) -> list[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from fxad.backends.pool import LARGE, Buffer
 from fxad.core.primitive import Primitive
 from fxad.core.source import inside
-from fxad.core.trace import EVAL, EvalTrace, LinearOperand, current_trace
+from fxad.core.trace import EVAL, EvalTrace, LinearOperand, Tracer, current_trace
 from fxad.ops.base import add_any, fit, unbroadcast
 from fxad.ops.elementwise import mul
 from fxad.ops.rules import SLOPES_ARE_SAFE, Deferred, safe_mul
@@ -77,7 +77,8 @@ class Combined(Node):
                 if made:
                     factor = factor()
                 if not eager:
-                    part = mul(ct, factor)
+                    part = factor.absorb(ct) if made and isinstance(factor, Tracer) else None
+                    part = mul(ct, factor) if part is None else part
                 elif type(factor) in _PLAIN and (type(ct) is not np.ndarray or ct.nbytes < LARGE):
                     part = ct * factor  # all that mul comes to
                 else:

@@ -346,6 +346,7 @@ def vmap(
         results = [
             _place(trace.split(y), d, size) for y, d in zip(outs, out_dims, strict=True)
         ]
+        del outs  # what was only moved is the user's own then, and not copied
         return tree.unflatten(out_structure, own(results, leaves))
 
     return batched

@@ -299,3 +299,16 @@ def test_what_is_refused():
         fxad.checkpoint(lambda x: x if float(x) > 0 else -x)(1.0)
     with pytest.raises(ArgumentTypeError, match="wanted pytrees of arrays and numbers"):
         fxad.checkpoint(lambda x: "text")(1.0)
+
+
+def test_a_checkpoint_made_anew_at_every_call_is_derived_once(monkeypatch):
+    def layer(x, w):
+        return fnp.tanh(x * w)
+
+    def loss(x):
+        return fnp.sum(fxad.checkpoint(layer)(fxad.checkpoint(lambda y: fnp.sin(y) * 2)(x), x))
+
+    x = np.linspace(0.0, 1.0, 5)
+    first = fxad.grad(loss)(x)
+    monkeypatch.setattr(saving, "derivative_jaxpr", None)
+    np.testing.assert_array_equal(fxad.grad(loss)(x), first)

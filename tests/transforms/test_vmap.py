@@ -19,6 +19,7 @@ from fxad.errors import (
     TracerAssignmentError,
 )
 from fxad.transforms.vmap import AxisSize, BatchTrace
+from tests.programs_of_memory import measured
 
 MATRIX, CUBE = np.arange(6.0).reshape(2, 3), np.arange(24.0).reshape(2, 3, 4)
 
@@ -253,3 +254,10 @@ def test_sizes_in_caches_keep_no_trace_alive():
     del trace
     gc.collect()
     assert size.trace is None
+
+
+def test_what_is_only_moved_is_not_copied():
+    x = np.ones((300, 300))
+    moved = fxad.vmap(np.sin, out_axes=1)
+    assert measured(moved, x) < 1.1 * x.nbytes
+    assert moved(x).flags.writeable

@@ -138,7 +138,6 @@ class Chain:
         read = max(int(self.reads[start, start + 1]) - there, 0)
         return own + max(stage.keeps_input - there, 0), read
 
-
     def plain_peak(self) -> int:
         """The bytes that it takes if everything is kept."""
         peak = kept = 0

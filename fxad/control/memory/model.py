@@ -8,12 +8,15 @@ of ghosts, arrays with true shapes and strides that hold nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from fxad.backends.pool import LARGE
+from fxad.control.branches import cond_p
 from fxad.control.loop import scan_p
 from fxad.control.memory.heap import Buffer, Heap, Storage
 from fxad.core.aval import PYTHON_SCALARS, Shape, ShapedArray
@@ -75,28 +78,28 @@ def footprint(
       given: which inputs are not the caller's, but counted, and freed after they have been read.
     """
     heap = Heap()
-    walk = _Walk(heap, prepare)
+    walk = Walk(heap, prepare)
     closed = prepare(closed)
     mine = [False] * len(closed.in_avals) if given is None else given
     args = [
-        walk.given(v.aval) if own else _outside(v.aval)
+        walk.given(v.aval) if own else outside(v.aval)
         for v, own in zip(closed.jaxpr.invars, mine, strict=True)
     ]
     own_vars = [v for v, own in zip(closed.jaxpr.invars, mine, strict=True) if own]
     outs = walk.run(closed.jaxpr, args, reuse, own_vars)
     if owned:
-        _copy_borrowed(heap, outs, closed.jaxpr)
+        _copy_borrowed(walk, outs, closed.jaxpr)
     total = sum(nbytes_of(aval) for aval in closed.out_avals)
     return Footprint(heap.peak, total, heap.at_peak())
 
 
-def _copy_borrowed(heap: Heap, outs: Sequence[Value], jaxpr: Jaxpr) -> None:
+def _copy_borrowed(walk: Walk, outs: Sequence[Value], jaxpr: Jaxpr) -> None:
     taken: set[int] = set()
     for value, var in zip(outs, jaxpr.outvars, strict=True):
         storage, ghost = value
         shared = storage.references > 1 and id(storage) in taken
         if var.aval.shape and (storage.buffer is None or 0 in ghost.strides or shared):
-            heap.allocate(Buffer(nbytes_of(var.aval), var.aval, "copy", None))
+            walk.copied(var.aval)
         taken.add(id(storage))
 
 
@@ -109,11 +112,12 @@ def ghost_of(shape: Shape, dtype: Any, order: Sequence[int] | None = None) -> An
     return as_strided(np.empty((), dtype), shape, strides)
 
 
-def _outside(aval: ShapedArray) -> Value:
+def outside(aval: ShapedArray) -> Value:
+    """An operand whose memory is not counted."""
     return Value(Storage(), ghost_of(aval.shape, aval.dtype))
 
 
-class _Walk:
+class Walk:
     """One run of a program, and of the programs that it calls, on ghosts."""
 
     def __init__(self, heap: Heap, prepare: Prepare) -> None:
@@ -136,7 +140,7 @@ class _Walk:
         """The results, each held once for the caller, who holds what is handed over no longer."""
         env: dict[Var, Value] = {}
         self._bind(env, zip(jaxpr.invars, args, strict=True))
-        self._bind(env, ((v, _outside(v.aval)) for v in jaxpr.constvars))
+        self._bind(env, ((v, outside(v.aval)) for v in jaxpr.constvars))
         for value in handed:
             self.heap.drop(value.storage)
         fresh = fresh_variables(jaxpr, own) if reuse else set()
@@ -162,8 +166,26 @@ class _Walk:
             self.heap.drop(value.storage)
         return results
 
+    def copied(self, aval: ShapedArray) -> Value:
+        """A copy of a value for the user."""
+        storage = self.heap.allocate(Buffer(nbytes_of(aval), aval, "copy", None))
+        return Value(storage, ghost_of(aval.shape, aval.dtype))
+
+    def alone(self, eqn: Eqn, operands: Sequence[Value]) -> list[Value]:
+        """What an operation comes to that runs by itself."""
+        if eqn.primitive.calls is None:
+            return self._apply(eqn, operands, set())
+        return self.called(eqn.params[eqn.primitive.calls], operands)
+
+    def called(self, closed: ClosedJaxpr, operands: Sequence[Value]) -> list[Value]:
+        """The results of a program that is called, which nothing holds yet."""
+        outs = self.run(self._ready(closed).jaxpr, operands)
+        for value in outs:
+            value.storage.references -= 1
+        return outs
+
     def _read(self, env: dict[Var, Value], atom: Atom) -> Value:
-        return env[atom] if isinstance(atom, Var) else _outside(atom.aval)
+        return env[atom] if isinstance(atom, Var) else outside(atom.aval)
 
     def _bind(self, env: dict[Var, Value], pairs: Any) -> None:
         for var, value in pairs:
@@ -171,10 +193,10 @@ class _Walk:
             self.heap.hold(value.storage)
 
     def _apply(self, eqn: Eqn, operands: Sequence[Value], reusable: set[Any]) -> list[Value]:
-        inner = list(sub_jaxprs(eqn.params))
-        if inner:
-            return self._call(eqn, operands, inner)
         primitive = eqn.primitive
+        inner = list(sub_jaxprs(eqn.params))
+        if inner and not callable(primitive.scratch):
+            return self._call(eqn, operands, inner)
         ghosts = [value.ghost for value in operands]
         if primitive.view and operands:
             seen = _seen(eqn, ghosts)
@@ -183,6 +205,7 @@ class _Walk:
         order = _order(ghosts, eqn) if primitive.scalar is not None else None
         position = written_over(eqn, reusable)
         if position is not None:
+            self.heap.touch(_scratch(eqn, ghosts))
             return [operands[position]]
         outs = []
         for var in eqn.outvars:
@@ -193,13 +216,18 @@ class _Walk:
         return outs
 
     def _allocate(self, eqn: Eqn, aval: ShapedArray, pooled: bool = False) -> Storage:
-        buffer = Buffer(nbytes_of(aval), aval, eqn.primitive.name, eqn.source)
+        holds = eqn.primitive.holds
+        more = holds(**eqn.params) if holds is not None and aval is eqn.outvars[-1].aval else 0
+        buffer = Buffer(nbytes_of(aval) + more, aval, eqn.primitive.name, eqn.source)
         return self.heap.allocate(buffer, pooled)
 
     def _call(
         self, eqn: Eqn, operands: Sequence[Value], inner: Sequence[Jaxpr | ClosedJaxpr]
     ) -> list[Value]:
-        """Bodies that run one after another, beside the results."""
+        """Bodies that run one after another, beside the results; of branches the largest."""
+        if eqn.primitive is cond_p:
+            largest = max(eqn.params["branches"], key=lambda b: footprint(b, self._ready).peak)
+            return self.called(largest, operands[1:])
         first = eqn.params["num_carry"] if eqn.primitive is scan_p else len(eqn.outvars)
         outs = [
             Value(
@@ -210,7 +238,7 @@ class _Walk:
         ]
         for body in inner:
             jaxpr = self._ready(body).jaxpr if isinstance(body, ClosedJaxpr) else body
-            for value in self.run(jaxpr, [_outside(v.aval) for v in jaxpr.invars]):
+            for value in self.run(jaxpr, [outside(v.aval) for v in jaxpr.invars]):
                 self.heap.drop(value.storage)
         return outs
 
@@ -227,7 +255,27 @@ def _scratch(eqn: Eqn, ghosts: Sequence[Any]) -> int:
     if callable(scratch):
         return int(scratch(*ghosts, **eqn.params))
     largest = max((ghost.nbytes for ghost in ghosts), default=0)
-    return int(scratch * largest)
+    return int(scratch * largest) + _buffered(eqn, ghosts)
+
+
+def _buffered(eqn: Eqn, ghosts: Sequence[Any]) -> int:
+    """The buffers that NumPy fills for operands which do not go on as the result does.
+
+    Where all rows are long it takes row after row instead.
+    """
+    shape, rows = eqn.outvars[0].aval.shape, np.getbufsize()
+    arrays = [ghost for ghost in ghosts if ghost.size > 1]
+    if eqn.primitive.scalar is None or len(arrays) < 2 or shape[-1] >= rows:
+        return 0
+    order = _order(arrays, eqn) or range(len(shape))
+    axes = [d for d in order if shape[d] > 1]
+    total = 0
+    for ghost in arrays:
+        strides = [s if n > 1 else 0 for s, n in zip(ghost.strides, ghost.shape, strict=True)]
+        strides = [0] * (len(shape) - len(strides)) + strides
+        if any(strides[a] != strides[b] * shape[b] for a, b in pairwise(axes)):
+            total += min(prod(shape), rows) * ghost.itemsize
+    return total
 
 
 def _pooled(eqn: Eqn) -> bool:
