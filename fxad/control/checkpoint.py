@@ -87,7 +87,8 @@ def checkpoint(
       memory_budget: how many bytes a gradient of ``fun`` may allocate at most: what it keeps,
         what it computes again, cotangents and results, its arguments aside. What is kept is then
         chosen so that the least is computed again (``memory_plan`` tells what there is to
-        choose); the budget is that of all examples together under ``vmap``. Not with a policy.
+        choose); the budget is that of all examples together under ``vmap``, and a loop is one
+        step of what is planned: give loops a ``checkpoint`` of their own. Not with a policy.
       static_argnums: positions of arguments that are not arrays, or whose values ``fun`` needs.
       static_argnames: names of such arguments, passed by name.
 

@@ -12,21 +12,24 @@ import numpy as np
 from fxad.control.call import jaxpr_cost, per_jaxpr
 from fxad.control.custom import has_tangent
 from fxad.control.effects import refuse_io_twice
-from fxad.control.memory.chain import SLOTS, Plan, Solution, neighbours
-from fxad.control.memory.derivative import gradient_jaxpr, work_of
+from fxad.control.memory.chain import SLOTS, Plan, Solution, depth, neighbours
+from fxad.control.memory.derivative import gradient, work_of
+from fxad.control.memory.ghosts import run_on_ghosts
 from fxad.control.memory.heap import readable
 from fxad.control.memory.model import Prepare, footprint, unprepared
 from fxad.control.memory.stages import Repeat, Stages
 from fxad.core.inlining import inline_calls
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, dce_jaxpr
 from fxad.core.source import error
-from fxad.core.staging import JaxprTrace
+from fxad.core.staging import JaxprTrace, stage
 from fxad.core.trace import Tracer, current_trace
 from fxad.errors import MemoryBudgetError
 from fxad.transforms.vmap import BatchTrace
 
 #: How many equations are derived at most to try changes of a plan.
 TRIED = 6000
+#: How many regions a plan has within one another at most: Python's own stack is as deep as they.
+DEEPEST = 12
 
 
 class Choice(NamedTuple):
@@ -54,7 +57,7 @@ class Planner:
       closed: the function, without constants.
       nonzero: which inputs are differentiated.
       repeat: makes the equation of a region that runs again.
-      reuse: whether the gradient runs as a program, and not one operation after another.
+      compiled: whether the gradient runs as a program, and not one operation after another.
       copies: how many of it run at once, as under ``vmap``.
       prepare: what becomes of a program before it runs: the compiler's passes.
     """
@@ -64,12 +67,12 @@ class Planner:
         closed: ClosedJaxpr,
         nonzero: Sequence[bool],
         repeat: Repeat,
-        reuse: bool = True,
+        compiled: bool = True,
         copies: int = 1,
         prepare: Prepare = unprepared,
     ) -> None:
         inlined = inline_calls(closed.jaxpr, _is_plain_call)
-        self.nonzero, self.reuse, self.copies = tuple(nonzero), reuse, copies
+        self.nonzero, self.compiled, self.copies = tuple(nonzero), compiled, copies
         self.prepare = prepare
         self.stages = Stages(ClosedJaxpr(dce_jaxpr(inlined)), nonzero, repeat)
         self._tried: dict[Plan, Choice] = {}
@@ -82,10 +85,14 @@ class Planner:
 
     def predicted(self, program: ClosedJaxpr, plan: Plan = ()) -> Choice:
         """What a program for the function comes to."""
-        gradient = gradient_jaxpr(program, self.nonzero)
-        peak = footprint(gradient, self.prepare, self.reuse, owned=True).peak * self.copies
-        flops, _ = jaxpr_cost(gradient)
-        return Choice(program, plan, peak, work_of(gradient.eqns), flops)
+        function, avals = gradient(program, self.nonzero)
+        staged = stage(function, avals, "grad")
+        if self.compiled:
+            found = footprint(staged, self.prepare, owned=True)
+        else:
+            found = run_on_ghosts(function, avals, self.prepare)
+        flops, _ = jaxpr_cost(staged)
+        return Choice(program, plan, found.peak * self.copies, work_of(staged.eqns), flops)
 
     def under(self, budget: int) -> Choice | None:
         """The least work whose peak is within a budget; None where there is none.
@@ -137,7 +144,8 @@ class Planner:
         solution = Solution(chain, capacity + capacity // 4, SLOTS)
         work = solution.work()
         better = np.flatnonzero(np.isfinite(work) & (work < np.append(np.inf, work[:-1])))
-        return [solution.plan(int(slots)) for slots in better]
+        plans = [solution.plan(int(slots)) for slots in better]
+        return [plan for plan in plans if depth(plan) <= DEEPEST]
 
     def least(self) -> Choice:
         """The least peak that any plan has."""
@@ -161,7 +169,7 @@ def within_budget(
     closed: ClosedJaxpr,
     budget: int,
     nonzero: tuple[bool, ...],
-    reuse: bool,
+    compiled: bool,
     copies: int,
     repeat: Repeat,
 ) -> ClosedJaxpr:
@@ -170,7 +178,7 @@ def within_budget(
     Raises:
       MemoryBudgetError: there is none; the message names the smallest budget for which there is.
     """
-    planner = Planner(closed, nonzero, repeat, reuse, copies)
+    planner = Planner(closed, nonzero, repeat, compiled, copies)
     choice = planner.under(budget) or planner.least()
     if choice.peak <= budget:
         return choice.program

@@ -34,6 +34,11 @@ class Region(NamedTuple):
 Plan = tuple[Region, ...]
 
 
+def depth(plan: Plan) -> int:
+    """How many regions there are within one another."""
+    return max((1 + depth(region.parts) for region in plan), default=0)
+
+
 def neighbours(plan: Plan, start: int, stop: int) -> Iterator[Plan]:
     """Plans with one region less, or one whose bounds are moved by a stage."""
     for i, region in enumerate(plan):

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from fxad.core.aval import ShapedArray
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var
-from fxad.core.staging import stage
 from fxad.transforms.nodes import backward
 from fxad.transforms.staged import linearize_jaxpr
 from fxad.transforms.tape import linearize_flat
 
 
-def gradient_jaxpr(closed: ClosedJaxpr, nonzero: Sequence[bool]) -> ClosedJaxpr:
-    """The jaxpr ``primals, cotangents -> outputs, nonzero gradients``: forward, then backward.
+def gradient(
+    closed: ClosedJaxpr, nonzero: Sequence[bool]
+) -> tuple[Callable[..., list[Any]], list[ShapedArray]]:
+    """The map ``primals, cotangents -> outputs, nonzero gradients``, and what it takes.
 
-    ``nonzero`` tells which inputs are differentiated; there is a cotangent for each output that
-    can have one.
+    It runs forward, then backward. ``nonzero`` tells which inputs are differentiated; there is a
+    cotangent for each output that can have one.
     """
     inputs = len(closed.in_avals)
     active = [a.dtype.kind in "fc" for a in closed.out_avals]
@@ -30,7 +32,7 @@ def gradient_jaxpr(closed: ClosedJaxpr, nonzero: Sequence[bool]) -> ClosedJaxpr:
         return [*outs, *(ct for ct in pulled if ct is not None)]
 
     cotangents = [y.strong() for y, a in zip(closed.out_avals, active, strict=True) if a]
-    return stage(both, [*closed.in_avals, *cotangents], "grad")
+    return both, [*closed.in_avals, *cotangents]
 
 
 def kept_bytes(closed: ClosedJaxpr, nonzero: Sequence[bool]) -> int:

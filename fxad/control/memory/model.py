@@ -63,7 +63,6 @@ def nbytes_of(aval: ShapedArray) -> int:
 def footprint(
     closed: ClosedJaxpr,
     prepare: Prepare = unprepared,
-    reuse: bool = True,
     owned: bool = False,
     given: Sequence[bool] | None = None,
 ) -> Footprint:
@@ -72,8 +71,6 @@ def footprint(
     Args:
       closed: the jaxpr.
       prepare: what becomes of it, and of those that it calls, before they run.
-      reuse: whether results are written over operands, and operands handed to called programs;
-        operations that run one by one do neither.
       owned: whether outputs that are views or inputs are copied in the end, as for users.
       given: which inputs are not the caller's, but counted, and freed after they have been read.
     """
@@ -86,7 +83,7 @@ def footprint(
         for v, own in zip(closed.jaxpr.invars, mine, strict=True)
     ]
     own_vars = [v for v, own in zip(closed.jaxpr.invars, mine, strict=True) if own]
-    outs = walk.run(closed.jaxpr, args, reuse, own_vars)
+    outs = walk.run(closed.jaxpr, args, own_vars)
     if owned:
         _copy_borrowed(walk, outs, closed.jaxpr)
     total = sum(nbytes_of(aval) for aval in closed.out_avals)
@@ -133,7 +130,6 @@ class Walk:
         self,
         jaxpr: Jaxpr,
         args: Sequence[Value],
-        reuse: bool = True,
         own: Sequence[Var] = (),
         handed: Sequence[Value] = (),
     ) -> list[Value]:
@@ -143,12 +139,12 @@ class Walk:
         self._bind(env, ((v, outside(v.aval)) for v in jaxpr.constvars))
         for value in handed:
             self.heap.drop(value.storage)
-        fresh = fresh_variables(jaxpr, own) if reuse else set()
+        fresh = fresh_variables(jaxpr, own)
         for eqn, dead in zip(jaxpr.eqns, jaxpr.dead_after(), strict=True):
             operands = [self._read(env, v) for v in eqn.invars]
             if eqn.primitive.calls is not None:
                 called = self._ready(eqn.params[eqn.primitive.calls]).jaxpr
-                handed = [env.pop(v) for v in dead if v in env] if reuse else []
+                handed = [env.pop(v) for v in dead if v in env]
                 outs = self.run(called, operands, handed=handed)
                 self._bind(env, zip(eqn.outvars, outs, strict=True))
                 for value in outs:  # the variables hold them now

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from fxad.control.memory.chain import Chain, Interval, Region, Solution, Stage
+from fxad.control.memory.chain import Chain, Interval, Region, Solution, Stage, depth
 
 
 @functools.cache
@@ -157,3 +157,10 @@ def test_rounding_is_on_the_safe_side():
             run = Run(stages, sizes, gradients, coarse.plan(slots))
             assert run.peak <= slots * coarse.unit
             assert run.work == work
+
+
+def test_the_depth_of_a_plan_is_that_of_its_regions_within_one_another():
+    inner = Region(0, 3, (Region(0, 2, (Region(0, 1),)),))
+    assert depth(()) == 0
+    assert depth((Region(0, 1), Region(1, 2))) == 1
+    assert depth((inner, Region(3, 4))) == 3
