@@ -14,7 +14,7 @@ from fxad.control.body import canonical
 from fxad.control.call import bind_call, call_primitive, spread
 from fxad.control.effects import refuse_io_twice
 from fxad.control.memory.budget import run_within
-from fxad.control.policies import ByPolicy, Policy
+from fxad.control.policies import ByPolicy, Policy, checked_policy
 from fxad.control.saving import linearize_saving
 from fxad.core.aval import aval_of
 from fxad.core.blame import watching
@@ -25,16 +25,6 @@ from fxad.core.tracebacks import public_as
 from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.transforms.common import check_callable, flatten_inputs, flatten_outputs, own
 from fxad.transforms.watch import call_watched
-
-#: What makes policies and is none.
-_MAKERS = (
-    policies.save_only_these_names,
-    policies.save_any_names_but_these,
-    policies.save_anything_except_these_names,
-    policies.save_from_both_policies,
-    policies.save_and_offload_only_these_names,
-    policies.offload_dot_with_no_batch_dims,
-)
 
 
 def _linearize(
@@ -47,7 +37,7 @@ def _linearize(
     (forward, consts), (pushed, backward_consts), kept, out_nonzero = linearize_saving(
         jaxpr, nonzero, saveable
     )
-    refuse_io_twice("checkpoint", jaxpr)
+    refuse_io_twice("checkpoint", pushed)
     outs = bind_call(checkpoint_p, forward, [*consts, *primals], **params)
     count = len(jaxpr.out_avals)
     moved = [t for t in tangents if t is not None]
@@ -130,10 +120,11 @@ def checkpoint(
         options |= {"memory_budget": memory_budget}
         return functools.partial(checkpoint, **options)
     check_callable("checkpoint", fun)
-    options = {"policy": _check_policy(policy), "prevent_cse": _check_prevent_cse(prevent_cse)}
+    policy = checked_policy("checkpoint", policy)
+    options = {"policy": policy, "prevent_cse": _check_prevent_cse(prevent_cse)}
     budget = _check_budget(memory_budget, policy)
     numbers = _check_static(static_argnums)
-    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    names = _check_static_names(static_argnames)
     programs: dict[Any, ClosedJaxpr] = {}
 
     @public_as(fun)
@@ -170,23 +161,6 @@ def checkpoint(
     return checkpointed
 
 
-def _check_policy(policy: Any) -> Policy | None:
-    if policy is None:
-        return None
-    if not callable(policy) or type(policy).__hash__ is None:
-        raise error(
-            ArgumentTypeError,
-            "checkpoint",
-            f"got a policy of type {type(policy).__name__}, wanted a function that can be hashed",
-            "Take one of fxad.checkpoint_policies, or write policy(primitive, *avals, **params).",
-        )
-    if policy in _MAKERS:
-        name = f"checkpoint_policies.{policy.__name__}"
-        problem = f"got {name}, which makes policies, wanted a policy"
-        raise error(ArgumentTypeError, "checkpoint", problem, f"Call it: policy={name}(...).")
-    return policy  # type: ignore[no-any-return]
-
-
 def repeated(inner: ClosedJaxpr, operands: Sequence[Var], results: Sequence[Var]) -> Eqn:
     """The equation that runs a part of a function again, for ``memory_budget``."""
     params = {"jaxpr": inner, "name": "again", "axis_name": axis_names(inner), "linear": False}
@@ -197,7 +171,8 @@ def repeated(inner: ClosedJaxpr, operands: Sequence[Var], results: Sequence[Var]
 def _check_budget(budget: Any, policy: Any) -> int | None:
     if budget is None:
         return None
-    if not isinstance(budget, int | np.integer | float) or isinstance(budget, bool) or budget < 0:
+    number = isinstance(budget, int | np.integer | float) and not isinstance(budget, bool)
+    if not (number and 0 <= budget < float("inf")):
         raise error(
             ArgumentTypeError,
             "checkpoint",
@@ -228,13 +203,24 @@ def _check_prevent_cse(prevent_cse: Any) -> bool:
 
 def _check_static(static_argnums: Any) -> tuple[int, ...]:
     numbers = static_argnums if isinstance(static_argnums, tuple | list) else (static_argnums,)
-    if not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
+    if not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers):
         raise error(
             ArgumentTypeError,
             "checkpoint",
             f"got static_argnums={static_argnums!r}, wanted an integer or a tuple of integers",
         )
-    return tuple(numbers)
+    return tuple(map(int, numbers))
+
+
+def _check_static_names(static_argnames: Any) -> tuple[str, ...]:
+    names = (static_argnames,) if isinstance(static_argnames, str) else static_argnames
+    if not isinstance(names, tuple | list) or not all(isinstance(n, str) for n in names):
+        raise error(
+            ArgumentTypeError,
+            "checkpoint",
+            f"got static_argnames={static_argnames!r}, wanted a string or a tuple of strings",
+        )
+    return tuple(names)
 
 
 def _static_positions(numbers: Sequence[int], args: Sequence[Any]) -> dict[int, Any]:

@@ -3,13 +3,15 @@
 A policy is a function ``policy(primitive, *avals, **params)`` of an operation, the shapes and
 dtypes of its operands and its parameters. It returns whether the results may be kept for the
 backward pass: True, False, or ``Offloadable`` for the host's memory. Kept is what may be kept and
-what the backward pass reads; the rest is computed again. ``fxad.checkpoint_policies`` is this
-module.
+what the backward pass reads; the rest is computed again. A policy is asked about the bodies of
+``scan``, the branches of ``cond`` and called functions as well; a ``checkpoint`` within keeps to
+its own policy, and a ``while_loop``, whose number of steps is not known, runs again as a whole.
+``fxad.checkpoint_policies`` is this module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import fxad.tree as tree
@@ -205,6 +207,9 @@ def save_only_these_names(*names_which_can_be_saved: str) -> Policy:
     Returns:
       A policy.
 
+    Raises:
+      ArgumentTypeError: a name is not a string.
+
     Example:
       >>> import numpy as np, fxad
       >>> def f(x):
@@ -213,7 +218,7 @@ def save_only_these_names(*names_which_can_be_saved: str) -> Policy:
       >>> bool(fxad.grad(fxad.checkpoint(f, policy=policy))(0.0) == np.cos(1.0))
       True
     """
-    return SaveOnlyTheseNames(frozenset(names_which_can_be_saved))
+    return SaveOnlyTheseNames(_names("save_only_these_names", names_which_can_be_saved))
 
 
 def save_any_names_but_these(*names_not_to_save: str) -> Policy:
@@ -224,8 +229,11 @@ def save_any_names_but_these(*names_not_to_save: str) -> Policy:
 
     Returns:
       A policy.
+
+    Raises:
+      ArgumentTypeError: a name is not a string.
     """
-    return SaveAnyNamesButThese(frozenset(names_not_to_save))
+    return SaveAnyNamesButThese(_names("save_any_names_but_these", names_not_to_save))
 
 
 def save_anything_except_these_names(*names_not_to_save: str) -> Policy:
@@ -239,8 +247,12 @@ def save_anything_except_these_names(*names_not_to_save: str) -> Policy:
 
     Returns:
       A policy.
+
+    Raises:
+      ArgumentTypeError: a name is not a string.
     """
-    return SaveAnythingExceptTheseNames(frozenset(names_not_to_save))
+    names = _names("save_anything_except_these_names", names_not_to_save)
+    return SaveAnythingExceptTheseNames(names)
 
 
 def save_from_both_policies(policy_1: Policy, policy_2: Policy) -> Policy:
@@ -253,6 +265,9 @@ def save_from_both_policies(policy_1: Policy, policy_2: Policy) -> Policy:
     Returns:
       A policy.
 
+    Raises:
+      ArgumentTypeError: one of them is no policy.
+
     Example:
       >>> import fxad
       >>> policies = fxad.checkpoint_policies
@@ -260,6 +275,10 @@ def save_from_both_policies(policy_1: Policy, policy_2: Policy) -> Policy:
       ...     policies.dots_saveable, policies.save_only_these_names("attention")
       ... )
     """
+    for policy in (policy_1, policy_2):
+        if checked_policy("save_from_both_policies", policy) is None:
+            problem = "got None, wanted two policies"
+            raise error(ArgumentTypeError, "save_from_both_policies", problem)
     return SaveFromBothPolicies(policy_1, policy_2)
 
 
@@ -282,9 +301,13 @@ def save_and_offload_only_these_names(
       A policy.
 
     Raises:
+      ArgumentTypeError: a name is not a string.
       ArgumentValueError: a name is among both, or the memories are others than these.
     """
-    saved, offloaded = frozenset(names_which_can_be_saved), frozenset(names_which_can_be_offloaded)
+    saved, offloaded = (
+        _names("save_and_offload_only_these_names", names)
+        for names in (names_which_can_be_saved, names_which_can_be_offloaded)
+    )
     if saved & offloaded:
         raise error(
             ArgumentValueError,
@@ -322,3 +345,49 @@ def _check_memories(operation: str, source: str, target: str) -> None:
             f"got offload_src={source!r} and offload_dst={target!r}, "
             "wanted 'device' and 'pinned_host'",
         )
+
+
+# What users hand over ----------------------------------------------------------------------------
+
+
+def _names(operation: str, names: Any) -> frozenset[str]:
+    if isinstance(names, str) or not isinstance(names, Collection) or not all(
+        isinstance(name, str) for name in names
+    ):
+        raise error(
+            ArgumentTypeError,
+            operation,
+            f"got the names {names!r}, wanted strings",
+            'Write save_only_these_names("a", "b"), or *names where they are in a list; '
+            "save_and_offload_only_these_names takes two lists.",
+        )
+    return frozenset(names)
+
+
+#: What makes policies and is none.
+_MAKERS = (
+    save_only_these_names,
+    save_any_names_but_these,
+    save_anything_except_these_names,
+    save_from_both_policies,
+    save_and_offload_only_these_names,
+    offload_dot_with_no_batch_dims,
+)
+
+
+def checked_policy(operation: str, policy: Any) -> Policy | None:
+    """What may be asked what to keep; None where nothing is to be asked."""
+    if policy is None:
+        return None
+    if not callable(policy) or type(policy).__hash__ is None:
+        raise error(
+            ArgumentTypeError,
+            operation,
+            f"got a policy of type {type(policy).__name__}, wanted a function that can be hashed",
+            "Take one of fxad.checkpoint_policies, or write policy(primitive, *avals, **params).",
+        )
+    if policy in _MAKERS:
+        name = f"checkpoint_policies.{policy.__name__}"
+        problem = f"got {name}, which makes policies, wanted a policy"
+        raise error(ArgumentTypeError, operation, problem, f"Call it: policy={name}(...).")
+    return policy  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ from fxad.control import saving
 from fxad.errors import (
     ArgumentTypeError,
     ArgumentValueError,
+    CallbackDifferentiationError,
     ConcretizationTypeError,
     TracerBoolConversionError,
 )
@@ -293,6 +294,12 @@ def test_what_is_refused():
     for wrong in ("x", (0, "x"), True, 1.0):
         with pytest.raises(ArgumentTypeError, match=r"got static_argnums=.*wanted an integer"):
             fxad.checkpoint(sines, static_argnums=wrong)
+    for wrong in (3, ("x", 3)):
+        with pytest.raises(ArgumentTypeError, match=r"got static_argnames=.*wanted a string"):
+            fxad.checkpoint(sines, static_argnames=wrong)
+    for wrong in (-1, "1 MB", True, float("nan"), float("inf")):
+        with pytest.raises(ArgumentTypeError, match=r"got memory_budget=.*wanted a number of"):
+            fxad.checkpoint(sines, memory_budget=wrong)
     with pytest.raises(ArgumentValueError, match=r"static_argnums=\(1,\) for a call with 1 pos"):
         fxad.checkpoint(sines, static_argnums=1)(0.5)
     with pytest.raises(ConcretizationTypeError, match="static_argnums"):
@@ -312,3 +319,28 @@ def test_a_checkpoint_made_anew_at_every_call_is_derived_once(monkeypatch):
     first = fxad.grad(loss)(x)
     monkeypatch.setattr(saving, "derivative_jaxpr", None)
     np.testing.assert_array_equal(fxad.grad(loss)(x), first)
+
+
+def test_a_call_to_the_world_whose_result_is_kept_is_made_once():
+    calls = []
+
+    def host(x):
+        calls.append(1)
+        return np.asarray(x) * 2.0
+
+    def f(x):
+        y = fxad.io_callback(host, fxad.ShapeDtypeStruct((), "float64"), fxad.lax.stop_gradient(x))
+        return fnp.sin(x * y)
+
+    def looped(x):
+        return fxad.lax.scan(lambda c, _: (f(c), None), x, length=3)[0]
+
+    keep = fxad.checkpoint_policies.everything_saveable
+    for g, times in ((f, 1), (looped, 3)):
+        for way in (lambda h: h, fxad.jit):
+            calls.clear()
+            got = way(fxad.grad(fxad.checkpoint(g, policy=keep)))(0.3)
+            assert len(calls) == times
+            assert got == pytest.approx(float(fxad.grad(g)(0.3)))
+    with pytest.raises(CallbackDifferentiationError, match="computed twice"):
+        fxad.grad(fxad.checkpoint(f, policy=fxad.checkpoint_policies.dots_saveable))(0.3)

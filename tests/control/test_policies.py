@@ -286,6 +286,30 @@ def test_what_makes_policies_is_none():
         fxad.checkpoint(network, policy=policies.save_only_these_names)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: policies.save_only_these_names(["hidden"]),
+        lambda: policies.save_only_these_names(("hidden", "other")),
+        lambda: policies.save_any_names_but_these(3),
+        lambda: policies.save_anything_except_these_names(("hidden",)),
+        lambda: policies.save_and_offload_only_these_names(
+            names_which_can_be_saved="hidden", names_which_can_be_offloaded=[], **MEMORIES
+        ),
+    ],
+)
+def test_names_that_no_value_can_have(make):
+    with pytest.raises(ArgumentTypeError, match=r"got the names .*, wanted strings"):
+        make()
+
+
+@pytest.mark.parametrize("wrong", [None, "dots", policies.save_only_these_names])
+def test_of_two_policies_each_is_one(wrong):
+    for pair in ((wrong, policies.dots_saveable), (policies.dots_saveable, wrong)):
+        with pytest.raises(ArgumentTypeError, match=r"\[save_from_both_policies\] got"):
+            policies.save_from_both_policies(*pair)
+
+
 def test_names_to_offload_and_memories():
     make = policies.save_and_offload_only_these_names
     with pytest.raises(ArgumentValueError, match=r"got \['y'\] .* should be exclusive"):
