@@ -21,6 +21,7 @@ from fxad.control.memory.derivative import kept_bytes
 from fxad.control.memory.ghosts import run_on_ghosts
 from fxad.control.memory.heap import Buffer, readable
 from fxad.control.memory.model import footprint, nbytes_of
+from fxad.control.memory.steps import counted
 from fxad.control.policies import dots_saveable
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, sub_jaxprs
 from fxad.core.tracebacks import public
@@ -94,7 +95,7 @@ class MemoryPlan:
       bytes_moved: bytes that the operations read and write.
       buffers: what is allocated at the peak, the largest first, with the operations that made it
         and the lines that those come from.
-      notes: what the numbers leave open, such as loops whose trip counts are not known.
+      notes: what the numbers leave open: loops whose trip counts depend on data.
     """
 
     peak_bytes: int
@@ -266,7 +267,7 @@ def _open_questions(closed: ClosedJaxpr | Jaxpr) -> Iterator[str]:
     """What only a run can tell."""
     for eqn in closed.eqns:
         inner = list(sub_jaxprs(eqn.params))
-        if inner and "length" in eqn.params and eqn.params["length"] is None:
+        if inner and counted(eqn).params.get("length", 0) is None:
             yield (
                 f"the trip count of {_place(eqn)} is not known: it is counted as one, and so is "
                 "what its gradient keeps of each trip"

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from sys import getrefcount
 from typing import Any
 
+import numpy as np
+
 from fxad.control.memory.heap import Heap
 from fxad.control.memory.model import Footprint, Prepare, Value, Walk, nbytes_of, outside
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of
@@ -87,7 +89,7 @@ class GhostTrace(Trace):
         outs = list(out) if primitive.multiple_results else [out]
         operands = [self._operand(a, primitive.name) for a in args]
         atoms: list[Atom] = [
-            Literal(a) if type(a) in PYTHON_SCALARS else Var(aval)
+            Literal(a) if type(a) in PYTHON_SCALARS or isinstance(a, np.generic) else Var(aval)
             for a, aval in zip(args, avals, strict=True)
         ]
         eqn = Eqn(primitive, atoms, [Var(aval) for aval in outs], params, user_source())

@@ -19,6 +19,7 @@ from fxad.backends.pool import LARGE
 from fxad.control.branches import cond_p
 from fxad.control.loop import scan_p
 from fxad.control.memory.heap import Buffer, Heap, Storage
+from fxad.control.memory.steps import counted
 from fxad.core.aval import PYTHON_SCALARS, Shape, ShapedArray
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, sub_jaxprs
 from fxad.core.reuse import fresh_variables, written_over
@@ -189,6 +190,7 @@ class Walk:
             self.heap.hold(value.storage)
 
     def _apply(self, eqn: Eqn, operands: Sequence[Value], reusable: set[Any]) -> list[Value]:
+        eqn = counted(eqn)
         primitive = eqn.primitive
         inner = list(sub_jaxprs(eqn.params))
         if inner and not callable(primitive.scratch):
