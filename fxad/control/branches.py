@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fxad.control.body import (
-    of_examples,
-    split_by_linearizing,
-)
+from fxad.control.body import as_aval, of_examples, split_by_linearizing
 from fxad.control.call import jaxpr_cost, per_jaxpr, present, spread
 from fxad.control.effects import refuse_io_of_all_examples
 from fxad.core.aval import ShapedArray, aval_of
@@ -50,11 +47,16 @@ def arranged_branch(
     takes: Sequence[int],
     outputs: Sequence[tuple[ShapedArray, int | None]],
 ) -> ClosedJaxpr:
-    """The jaxpr of other arguments, of which it takes some, and outputs; None among them: zeros."""
+    """The jaxpr of other arguments, of which it takes some, and outputs; None among them: zeros.
+
+    All branches give outputs of one type: a number that is weak in one of them is none any longer.
+    """
 
     def arranged(*args: Any) -> list[Any]:
         outs = closed(*(args[i] for i in takes))
-        return [zeros_for(aval, args) if i is None else outs[i] for aval, i in outputs]
+        return [
+            zeros_for(aval, args) if i is None else as_aval(outs[i], aval) for aval, i in outputs
+        ]
 
     return stage(arranged, in_avals, "cond")
 
@@ -68,7 +70,8 @@ def _alike_outputs(
     for closed, nonzero in branches:
         places = spread(range(fixed, fixed + sum(nonzero)), nonzero)
         outputs = [*zip(closed.out_avals[:fixed], range(fixed), strict=True)]
-        outputs += [(a, i) for a, i, w in zip(avals, places, wanted, strict=True) if w]
+        strong = map(ShapedArray.strong, avals)
+        outputs += [(a, i) for a, i, w in zip(strong, places, wanted, strict=True) if w]
         alike.append(arranged_branch(closed, closed.in_avals, range(len(closed.in_avals)), outputs))
     return alike, wanted
 

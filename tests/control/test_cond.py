@@ -280,3 +280,37 @@ def test_branches_that_examples_do_not_take_harm_nobody():
             np.testing.assert_allclose(by_w, np.log(2) + np.log(3) - 2)
             np.testing.assert_allclose(by_r, [1.0, 1.0, 1.0, 2 / 3])
             np.testing.assert_allclose(by_table, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_numbers_in_one_branch_alone_keep_the_types_of_all(taken):
+    """What a branch keeps for its derivative, and cotangents of numbers, had types of their own."""
+    x = np.array([0.5, 1.5], np.float32)
+
+    def f(p, x, y):
+        return lax.cond(p, lambda: fnp.sin(x) * y, lambda: x * fnp.sin(x)).sum()
+
+    wanted = (2 * np.cos(x), np.sin(x).sum()) if taken else (np.sin(x) + x * np.cos(x), 0.0)
+    gradient = fxad.grad(f, (1, 2))
+    batched = fxad.vmap(gradient, (0, None, None))(np.array([taken]), x, 2.0)
+    for by_x, by_y in (
+        gradient(taken, x, 2.0),
+        fxad.jit(gradient)(taken, x, 2.0),
+        fxad.grad(fxad.jit(f), (1, 2))(taken, x, 2.0),
+        [g[0] for g in batched],
+    ):
+        assert (by_x.dtype, by_y.dtype) == (np.float32, np.float64)
+        np.testing.assert_allclose(by_x, wanted[0], rtol=1e-6)
+        np.testing.assert_allclose(by_y, wanted[1], rtol=1e-6)
+
+    @fxad.jit
+    def g(x, y):
+        return lax.cond(x < 3, lambda: 2.0 * fnp.sin(y), lambda: 2.0 * x)
+
+    x, y = (2.5, 5.8) if taken else (3.14, 5.8)
+    _, pull = fxad.vjp(lambda *args: fxad.jvp(g, args[:2], args[2:]), x, y, 0.3, 0.7)
+    pulled = np.array(pull((0.1, 0.2)))  # of a Python float, where an array was promised
+    by_y = [2 * np.cos(y) * 0.1 - 2 * np.sin(y) * 0.7 * 0.2, 0.4 * np.cos(y)]
+    wanted = [0, by_y[0], 0, by_y[1]] if taken else [0.2, 0, 0.4, 0]
+    np.testing.assert_allclose(pulled, wanted, atol=1e-12)
+    check_grads(g, (x, y), 2)
