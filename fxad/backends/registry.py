@@ -14,6 +14,7 @@ import fxad.backends.numpy as numpy_backend
 import fxad.config as config
 from fxad.backends.optional import installed, optional
 from fxad.backends.pool import LARGE, compute
+from fxad.core.aval import PYTHON_SCALARS
 from fxad.core.source import error
 from fxad.core.trace import set_large, set_resolver
 from fxad.errors import ArgumentTypeError, ArgumentValueError, DeviceError
@@ -215,7 +216,7 @@ def resolve(args: tuple[Any, ...], operation: str = "array") -> tuple[Any, tuple
     home: Backend | None = None
     moved = False
     for x in args:
-        if type(x) in _PYTHON_SCALARS or is_opaque(x):
+        if type(x) in PYTHON_SCALARS or is_opaque(x):
             continue
         backend = backend_of(x)
         if backend is None:
@@ -232,9 +233,6 @@ def resolve(args: tuple[Any, ...], operation: str = "array") -> tuple[Any, tuple
     if moved:
         args = tuple(x if is_opaque(x) else _move(x, home, device, operation) for x in args)
     return home.xp, args
-
-
-_PYTHON_SCALARS = frozenset({bool, int, float, complex})
 
 
 def is_opaque(x: Any) -> bool:
@@ -285,7 +283,7 @@ def _common_device(home: Backend, args: tuple[Any, ...], operation: str) -> int:
 
 
 def _move(x: Any, home: Backend, device: int, operation: str) -> Any:
-    if type(x) in _PYTHON_SCALARS or _backend_of_type.get(type(x)) is home:
+    if type(x) in PYTHON_SCALARS or _backend_of_type.get(type(x)) is home:
         return x
     if config.strict_devices and np.ndim(x):
         raise error(

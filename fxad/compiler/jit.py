@@ -239,7 +239,7 @@ _WEAK = {"i": int, "f": float, "c": complex}
 
 def _leaf_signature(x: Any) -> Any:
     if type(x) in PYTHON_SCALARS:
-        return type(x)
+        return PYTHON_SCALARS[type(x)]
     aval = aval_of(x)
     if not aval.weak_type:
         return aval.shape, aval.dtype

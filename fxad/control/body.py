@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,6 +14,7 @@ import fxad.tree_util as tree_util
 from fxad.control.call import per_jaxpr
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, promote
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, alike
+from fxad.core.number import number
 from fxad.core.source import error, outside_rules
 from fxad.core.staging import JaxprTrace, hoist, stage
 from fxad.core.trace import Trace, Tracer, current_trace, ground
@@ -184,8 +185,25 @@ def as_aval(x: Any, aval: ShapedArray, others: Sequence[Any] = ()) -> Any:
     return made if home is None or isinstance(made, Tracer) else placed_as(made, home)
 
 
+class Naming(NamedTuple):
+    """How messages name a loop, and what of its carry they show: all, or the user's part of it."""
+
+    operation: str
+    part: int | None = None
+
+    def shown(self, structure: Any) -> Any:
+        """The structure of what is shown, given that of the carry."""
+        return structure if self.part is None else structure.children()[self.part]
+
+    def leaf(self, structure: Any, index: int) -> str:
+        """The name of a leaf of the carry; what stands before the user's part are single ones."""
+        if self.part is None:
+            return f"carry{key_path(structure, index)}"
+        return f"value{key_path(self.shown(structure), index - self.part)}"
+
+
 def joined_carry(
-    operation: str,
+    naming: Naming,
     structure: Any,
     before: list[ShapedArray],
     out_structure: Any,
@@ -199,12 +217,14 @@ def joined_carry(
     if structure == out_structure and before == after:
         return before
     if structure != out_structure:
+        name = "carry" if naming.part is None else "value"
+        difference = tree.mismatch(naming.shown(structure), naming.shown(out_structure), name=name)
         raise error(
             StructureError,
-            operation,
-            "got a body whose carry output has another structure than its carry input: "
-            f"{tree.mismatch(structure, out_structure, name='carry')}",
-            "Return the carry with the structure that the initial value has.",
+            naming.operation,
+            f"got a body whose {name} output has another structure than its {name} input: "
+            f"{difference}",
+            f"Return the {name} with the structure that the initial value has.",
         )
     found = []
     for i, (a, b) in enumerate(zip(before, after, strict=True)):
@@ -213,8 +233,8 @@ def joined_carry(
             what = "shape" if a.shape != b.shape else "dtype"
             raise error(
                 StructureError,
-                operation,
-                f"got a body whose carry changes its {what}: carry{key_path(structure, i)} goes in "
+                naming.operation,
+                f"got a body whose carry changes its {what}: {naming.leaf(structure, i)} goes in "
                 f"as {a.long_name()} and comes out as {b.long_name()}",
                 f"Make both the same: x.astype({b.dtype.name!r}) for the initial value, or "
                 f"x.astype({a.dtype.name!r}) at the end of the body."
@@ -227,12 +247,7 @@ def joined_carry(
 
 def as_own(values: Sequence[Any]) -> list[Any]:
     """Values as a body gets them first: arrays of its own, which it may write to."""
-    return with_truths([x.copy() if type(x) is np.ndarray else x for x in values])
-
-
-def with_truths(values: list[Any]) -> list[Any]:
-    """Values with NumPy's truth values for Python's, of which ``~x`` is a number."""
-    return [np.bool_(x) if type(x) is bool else x for x in values]
+    return [x.copy() if type(x) is np.ndarray else number(x) for x in values]
 
 
 def gives_way(before: Sequence[ShapedArray], wanted: Sequence[ShapedArray]) -> bool:

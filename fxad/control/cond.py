@@ -25,6 +25,7 @@ from fxad.control.call import per_jaxpr
 from fxad.core.aval import ShapedArray, aval_of, describe, is_value
 from fxad.core.blame import counts
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr
+from fxad.core.number import number
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.core.tracebacks import public
@@ -134,7 +135,7 @@ def switch(
     if not branches:
         raise error(ArgumentValueError, "switch", "got no branches, wanted at least one")
     for branch in branches:
-        check_callable("switch", branch)
+        check_callable("switch", branch, "lax.switch(index, [f, g], *operands)")
     _check_index("switch", "index", index, "iu", "an integer")
     arguments = _operands("switch", operands, operand)
     known = 0 if len(branches) == 1 else _known_value(index)
@@ -181,7 +182,7 @@ def _call_branch(
     """Runs one branch as Python; the types of the others' outputs must agree with its own."""
     leaves, structure = flatten_inputs(operation, operands)
     call = flat_call(operation, branches[place], structure)
-    outs, out_structure = call(*leaves)
+    outs, out_structure = call(*map(number, leaves))
     if not config.disable_jit:
         avals = [aval_of(y) for y in outs]
         in_avals = tuple(map(aval_of, leaves))

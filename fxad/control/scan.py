@@ -12,6 +12,7 @@ import fxad.config as config
 import fxad.tree as tree
 from fxad.control.body import (
     Body,
+    Naming,
     all_concrete,
     as_own,
     gives_way,
@@ -25,7 +26,6 @@ from fxad.control.body import (
     runs_in_sight,
     stage_body,
     unchanged,
-    with_truths,
 )
 from fxad.control.call import per_jaxpr
 from fxad.control.loop import Loop, bind_loop
@@ -34,8 +34,10 @@ from fxad.control.trajectory import Repeat, checked_scheme
 from fxad.core.aval import ShapedArray, aval_of, describe
 from fxad.core.blame import counts
 from fxad.core.jaxpr import ClosedJaxpr
+from fxad.core.number import number
 from fxad.core.source import error
 from fxad.core.staging import stage
+from fxad.core.trace import Tracer
 from fxad.core.tracebacks import public
 from fxad.errors import (
     ArgumentTypeError,
@@ -108,14 +110,29 @@ def scan(
       >>> float(fxad.grad(growth)(2.0))
       12.0
     """
-    check_callable("scan", f)
-    leaves, structure = flatten_inputs("scan", (init, xs))
+    check_callable("scan", f, "lax.scan(f, init, xs)")
+    return looped(Naming("scan"), f, init, xs, length, reverse, unroll, checkpoint)
+
+
+def looped(
+    naming: Naming,
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any,
+    length: Any,
+    reverse: bool,
+    unroll: Any,
+    checkpoint: Any,
+) -> tuple[Any, Any]:
+    """``scan``, for a loop of another name as well."""
+    leaves, structure = flatten_inputs(naming.operation, (init, xs))
     init_structure, _ = structure.children()
     count = init_structure.num_leaves
     init_leaves, xs_leaves = leaves[:count], leaves[count:]
     steps = _length(xs_leaves, structure, length)
-    group = _unrolled(unroll, steps)
-    loop = Steps(f, structure, count, steps, reverse, checked_scheme("scan", checkpoint))
+    group = _unrolled(naming.operation, unroll, steps)
+    scheme = checked_scheme(naming.operation, checkpoint)
+    loop = Steps(naming, f, structure, count, steps, reverse, scheme)
     if (runs_in_sight(leaves) or runs_as_python(leaves)) and (steps or config.disable_jit):
         return loop.run(init_leaves, xs_leaves)
     try:
@@ -143,7 +160,7 @@ def _length(xs: Sequence[Any], structure: Any, length: Any) -> int:
             lengths.append(operator.index(length))
         except TypeError:
             raise error(
-                ArgumentTypeError,
+                ConcretizationTypeError if isinstance(length, Tracer) else ArgumentTypeError,
                 "scan",
                 f"got length={describe(length)}, wanted an integer",
                 "The number of steps must be known: fori_loop and while_loop take others.",
@@ -170,13 +187,13 @@ def _length(xs: Sequence[Any], structure: Any, length: Any) -> int:
     return lengths[0]
 
 
-def _unrolled(unroll: Any, steps: int) -> int:
+def _unrolled(operation: str, unroll: Any, steps: int) -> int:
     if isinstance(unroll, bool | np.bool_):
         return max(steps, 1) if unroll else 1
     if not isinstance(unroll, int | np.integer) or unroll < 0:
         raise error(
-            ArgumentValueError,
-            "scan",
+            ConcretizationTypeError if isinstance(unroll, Tracer) else ArgumentValueError,
+            operation,
             f"got unroll={unroll!r}, wanted True, False or an integer of at least 0",
         )
     return max(int(min(unroll, steps) or steps), 1)
@@ -187,14 +204,15 @@ class Steps:
 
     def __init__(
         self,
+        naming: Naming,
         fun: Callable[..., Any],
         structure: Any,
         count: int,
         length: int,
         reverse: bool,
-        scheme: Any = None,
+        scheme: Any,
     ) -> None:
-        self.fun, self.structure, self.count = fun, structure, count
+        self.naming, self.fun, self.structure, self.count = naming, fun, structure, count
         self.length, self.reverse, self.scheme = length, reverse, scheme
         self.init_structure = structure.children()[0]
 
@@ -209,8 +227,8 @@ class Steps:
                 f"got a function that returned {_kind(pair)}, wanted a pair (carry, y)",
                 "Return (carry, None) where the steps give nothing to stack.",
             )
-        carried, carry_structure = flatten_outputs("scan", pair[0])
-        ys, ys_structure = flatten_outputs("scan", pair[1])
+        carried, carry_structure = flatten_outputs(self.naming.operation, pair[0])
+        ys, ys_structure = flatten_outputs(self.naming.operation, pair[1])
         return [*carried, *ys], (carry_structure, ys_structure)
 
     def check(
@@ -219,7 +237,7 @@ class Steps:
         """The types of the carry, given those that go in and those that come out."""
         count = structures[0].num_leaves
         return joined_carry(
-            "scan", self.init_structure, before, structures[0], list(after[:count])
+            self.naming, self.init_structure, before, structures[0], list(after[:count])
         )
 
     # As Python --------------------------------------------------------------------------------
@@ -244,7 +262,7 @@ class Steps:
             wanted = self.check(structures, avals, [aval_of(y) for y in outs])
             if turn == 0 and gives_way(avals, wanted):
                 outs, wanted = self.first_again(carry, wanted, xs, i, outs)
-            carry = with_truths(outs[: self.count])
+            carry = list(map(number, outs[: self.count]))
             if wanted is not avals:
                 carry, avals = like_avals(carry, wanted), wanted
             rows.append(as_own(outs[self.count :]))
@@ -332,7 +350,7 @@ class Steps:
     ) -> tuple[Body, list[ShapedArray]]:
         """The body with a carry of types that stay as they are."""
         while True:
-            body = stage_body("scan", self.fun, self.step, [*avals, *slices])
+            body = stage_body(self.naming.operation, self.fun, self.step, [*avals, *slices])
             wanted = self.check(body.structure, avals, body.out_avals)
             if wanted == avals:
                 break
@@ -344,7 +362,7 @@ class Steps:
                 carried = like_avals(outs[: self.count], avals)
                 return [*carried, *outs[self.count :]], structures
 
-            body = stage_body("scan", self.fun, converted, [*avals, *slices])
+            body = stage_body(self.naming.operation, self.fun, converted, [*avals, *slices])
         return body, avals
 
     def output(self, leaves: list[Any], ys_structure: Any) -> tuple[Any, Any]:

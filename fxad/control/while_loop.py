@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+
+import numpy as np
 
 import fxad.config as config
 import fxad.tree as tree
 from fxad.control.body import (
     Body,
+    Naming,
     all_concrete,
     as_own,
     flat_call,
@@ -22,13 +24,13 @@ from fxad.control.body import (
     runs_as_python,
     stage_body,
     unchanged,
-    with_truths,
 )
 from fxad.control.repeat import bind_repeat
-from fxad.control.scan import scan
+from fxad.control.scan import looped
 from fxad.control.trajectory import Repeat, checked_scheme, exceeded
 from fxad.core.aval import ShapedArray, aval_of, describe, is_value
 from fxad.core.blame import counts
+from fxad.core.number import number
 from fxad.core.source import error
 from fxad.core.trace import EVAL, Tracer, current_trace
 from fxad.core.tracebacks import public
@@ -99,13 +101,37 @@ def while_loop(
       >>> round(float(root(2.0)), 6), round(float(fxad.grad(root)(2.0)), 6)
       (1.414214, 0.353553)
     """
-    check_callable("while_loop", cond_fun)
-    check_callable("while_loop", body_fun)
-    scheme = checked_scheme("while_loop", checkpoint)
-    if max_steps is not None:
-        max_steps = operator.index(max_steps)
-    leaves, structure = flatten_inputs("while_loop", init_val)
-    loop = _While(cond_fun, body_fun, structure, scheme, max_steps)
+    for fun in (cond_fun, body_fun):
+        check_callable("while_loop", fun, "lax.while_loop(cond_fun, body_fun, init_val)")
+    return _looped(
+        Naming("while_loop"), cond_fun, body_fun, init_val, checkpoint, _max_steps(max_steps)
+    )
+
+
+def _max_steps(max_steps: Any) -> int | None:
+    if max_steps is None:
+        return None
+    if isinstance(max_steps, int | np.integer) and max_steps >= 0:
+        return int(max_steps)
+    raise error(
+        ArgumentValueError,
+        "while_loop",
+        f"got max_steps={max_steps!r}, wanted None or an integer of at least 0",
+    )
+
+
+def _looped(
+    naming: Naming,
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    init_val: Any,
+    checkpoint: Any,
+    max_steps: int | None = None,
+) -> Any:
+    """``while_loop``, for a loop of another name as well."""
+    scheme = checked_scheme(naming.operation, checkpoint)
+    leaves, structure = flatten_inputs(naming.operation, init_val)
+    loop = _While(naming, cond_fun, body_fun, structure, scheme, max_steps)
     if runs_as_python(leaves):
         try:
             return loop.run(leaves)
@@ -127,12 +153,12 @@ class _While:
     """A loop over a user's functions: run as Python, or staged and bound."""
 
     def __init__(
-        self, cond: Callable[..., Any], body: Callable[..., Any], structure: Any, scheme: Any,
-        max_steps: int | None,
+        self, naming: Naming, cond: Callable[..., Any], body: Callable[..., Any], structure: Any,
+        scheme: Any, max_steps: int | None,
     ) -> None:
-        self.cond, self.body, self.structure = cond, body, structure
+        self.naming, self.cond, self.body, self.structure = naming, cond, body, structure
         self.scheme, self.max_steps = scheme, max_steps
-        self.step = flat_call("while_loop", body, tuple_of(structure))
+        self.step = flat_call(naming.operation, body, tuple_of(structure))
 
     def goes_on(self, leaves: Sequence[Any]) -> Any:
         """What the condition says, checked to be a truth value."""
@@ -157,7 +183,7 @@ class _While:
                 raise exceeded(steps)
             outs, structure = self.step(*carry)
             after = [aval_of(y) for y in outs]
-            wanted = joined_carry("while_loop", self.structure, avals, structure, after)
+            wanted = joined_carry(self.naming, self.structure, avals, structure, after)
             if steps == 0 and gives_way(avals, wanted):
                 # A number that gave way: the first step as all the others are. It has run, with
                 # all of its effects: of a step that can be traced only the types change.
@@ -166,7 +192,7 @@ class _While:
                 except ConcretizationTypeError:
                     carry, avals = like_avals(carry, wanted, leaves), wanted
                     continue
-            carry, steps = with_truths(outs), steps + 1
+            carry, steps = list(map(number, outs)), steps + 1
             if wanted is not avals:
                 carry, avals = like_avals(carry, wanted), wanted
         return tree.unflatten(self.structure, owned(carry, leaves))
@@ -195,9 +221,9 @@ class _While:
     def staged(self, avals: list[ShapedArray]) -> tuple[Body, list[ShapedArray]]:
         """The body with a carry of types that stay as they are."""
         while True:
-            body = stage_body("while_loop", self.body, self.step, avals)
+            body = stage_body(self.naming.operation, self.body, self.step, avals)
             wanted = joined_carry(
-                "while_loop", self.structure, avals, body.structure, body.out_avals
+                self.naming, self.structure, avals, body.structure, body.out_avals
             )
             if wanted == avals:
                 break
@@ -208,7 +234,7 @@ class _While:
                 outs, structure = self.step(*leaves)
                 return like_avals(outs, avals), structure
 
-            body = stage_body("while_loop", self.body, converted, avals)
+            body = stage_body(self.naming.operation, self.body, converted, avals)
         return body, avals
 
 
@@ -246,8 +272,8 @@ def fori_loop(
     Args:
       lower: an integer of shape ``()``, the first index.
       upper: an integer of shape ``()``, after the last index. Both may be whole floats instead.
-      body_fun: ``body_fun(i, value) -> value``, of the same tree, shapes and dtypes. ``i`` is a
-        Python integer where the loop runs as Python, and weak like one where it is traced.
+      body_fun: ``body_fun(i, value) -> value``, of the same tree, shapes and dtypes. ``i`` has what
+        arrays have, and gives way to the dtypes beside it as Python's integers do.
       init_val: a pytree, the first value.
       unroll: how many steps to put into one turn of the loop; only for bounds that are known.
       checkpoint: as for ``while_loop``.
@@ -267,7 +293,8 @@ def fori_loop(
       >>> float(power(2.0, 5)), float(fxad.jit(fxad.grad(power))(2.0, 5))
       (32.0, 80.0)
     """
-    check_callable("fori_loop", body_fun)
+    check_callable("fori_loop", body_fun, "lax.fori_loop(lower, upper, body_fun, init_val)")
+    flatten_inputs("fori_loop", init_val)
     kinds = "f" if _is_float(lower) and _is_float(upper) else "iu"
     first, last = _bound("lower", lower, kinds), _bound("upper", upper, kinds)
     if first is not None and last is not None:
@@ -280,9 +307,10 @@ def fori_loop(
         steps, unroll = max(last - first, 0), False if unroll is None else unroll
         if not steps and config.disable_jit:  # where a scan refuses to trace its body
             return tree.map(copy, init_val)
-        carry, _ = scan(
-            step, (first, init_val), length=steps, unroll=unroll, checkpoint=checkpoint
-        )
+        carry = looped(
+            Naming("fori_loop", part=1), step, (first, init_val), None, steps, False, unroll,
+            checkpoint,
+        )[0]
         return carry[1]
     if unroll not in (None, 1, False):
         raise error(
@@ -301,7 +329,8 @@ def fori_loop(
         i, end, value = carry
         return i + 1, end, body_fun(i, value)
 
-    return while_loop(goes_on, turn, (lower, upper, init_val), checkpoint=checkpoint)[2]
+    start = lower, upper, init_val
+    return _looped(Naming("fori_loop", part=2), goes_on, turn, start, checkpoint)[2]
 
 
 def _same_code(fun: Callable[..., Any]) -> Callable[[T], T]:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 import fxad.config as config
+from fxad.core.number import PYTHON_SCALARS as PYTHON_SCALARS
+from fxad.core.number import Complex, Float, Int
+from fxad.core.number import weak_dtype as weak_dtype
 from fxad.core.source import error
 from fxad.errors import ArgumentTypeError, ShapeError
 
@@ -17,11 +20,7 @@ DType: TypeAlias = np.dtype[Any]
 #: The dtype of the tangent of a value that has none: integers and booleans.
 float0 = np.dtype([("float0", np.void, 0)])
 
-PYTHON_SCALARS = frozenset({bool, int, float, complex})
-
 _INT64, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
-_COMPLEX = {"e": np.dtype(np.complex64), "f": np.dtype(np.complex64)}
-_COMPLEX128 = np.dtype(np.complex128)
 
 
 class ShapedArray:
@@ -100,17 +99,6 @@ def short_dtype(dtype: DType) -> str:
     return dtype.name
 
 
-def weak_dtype(kind: type) -> DType:
-    """The dtype that a Python scalar of this type has when nothing stronger is beside it."""
-    if kind is float:
-        return config.default_float
-    if kind is int:
-        return _INT64
-    if kind is bool:
-        return _BOOL
-    return _COMPLEX.get(config.default_float.char, _COMPLEX128)
-
-
 _aval_of_type: dict[type, Callable[[Any], ShapedArray]] = {
     np.ndarray: lambda x: ShapedArray(x.shape, x.dtype),
     bool: lambda x: ShapedArray((), _BOOL),
@@ -118,6 +106,7 @@ _aval_of_type: dict[type, Callable[[Any], ShapedArray]] = {
     float: lambda x: ShapedArray((), config.default_float, True),
     complex: lambda x: ShapedArray((), weak_dtype(complex), True),
 }
+_aval_of_type |= {kind: _aval_of_type[PYTHON_SCALARS[kind]] for kind in (Int, Float, Complex)}
 
 
 def register_aval(kind: type, aval: Callable[[Any], ShapedArray]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import fxad.config as config
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, is_value
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, check_jaxpr
+from fxad.core.number import plain
 from fxad.core.primitive import Primitive
 from fxad.core.source import error, user_source
 from fxad.core.trace import (
@@ -107,7 +108,7 @@ class JaxprTrace(Trace):
             var: Var = value.variable
             return var
         if kind in PYTHON_SCALARS or isinstance(value, np.generic):
-            return Literal(value)
+            return Literal(plain(value))
         if isinstance(value, Tracer) and not value._trace.alive:
             raise leaked(operation, value)
         found = self.constants.get(id(value))

@@ -62,7 +62,7 @@ def associative_scan(
       >>> lax.associative_scan(np.matmul, turns)[-1].tolist()
       [[1, 0], [0, 1]]
     """
-    check_callable("associative_scan", fn)
+    check_callable("associative_scan", fn, "lax.associative_scan(fn, elems)")
     leaves, structure = flatten_inputs("associative_scan", elems)
     if not leaves:
         raise error(ArgumentValueError, "associative_scan", "got no elements, wanted an array")

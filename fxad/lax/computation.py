@@ -83,7 +83,7 @@ def parse(
       init_values: a number for each of them.
       computation: the function of two numbers or pytrees of numbers.
     """
-    check_callable(operation, computation)
+    check_callable(operation, computation, f"lax.{operation}(x, init_value, lax.add, ...)")
     leaves, structure = flatten_inputs(operation, operands)
     if not leaves:
         raise error(ArgumentValueError, operation, "got no operand, wanted at least one array")

@@ -48,7 +48,7 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
       >>> lax.map(lambda x: x @ x, xs, batch_size=2).tolist()
       [1.0, 13.0, 41.0]
     """
-    check_callable("map", f)
+    check_callable("map", f, "lax.map(f, xs)")
     n = _length(xs)
     if batch_size is None:
         return scan(lambda carry, x: (carry, f(x)), (), xs)[1]

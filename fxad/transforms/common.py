@@ -132,15 +132,18 @@ def _count_references() -> int:
 _ALONE = _count_references()
 
 
-def check_callable(transformation: str, fun: Any) -> Callable[..., Any]:
+def check_callable(transformation: str, fun: Any, usage: str | None = None) -> Callable[..., Any]:
     """Refuses what is not a function, before it fails somewhere deeper."""
     if not callable(fun):
+        returns_one = (
+            f"{transformation} takes the function itself, and returns one: "
+            f"fxad.{transformation}(f)(x)."
+        )
         raise error(
             ArgumentTypeError,
             transformation,
             f"got {describe(fun)}, wanted a function",
-            f"{transformation} takes the function itself, and returns one: "
-            f"fxad.{transformation}(f)(x).",
+            f"Write {usage}." if usage else returns_one,
         )
     return fun  # type: ignore[no-any-return]
 

@@ -10,6 +10,7 @@ from fxad import config, lax
 from fxad.errors import (
     ArgumentTypeError,
     ArgumentValueError,
+    ConcretizationTypeError,
     ShapeError,
     StructureError,
     TracerBoolConversionError,
@@ -306,6 +307,15 @@ def test_carries_that_change(staged, step, problem):
     with pytest.raises(StructureError, match=problem) as caught:
         call(staged, lambda w: lax.scan(step, {"w": w}, XS), START)
     assert "test_scan.py" in str(caught.value)
+
+
+def test_lengths_that_only_running_tells():
+    for f in (
+        lambda n: lax.scan(lambda c, _: (c, None), 0.0, length=n),
+        lambda n: lax.scan(lambda c, _: (c, None), 0.0, length=2, unroll=n),
+    ):
+        with pytest.raises(ConcretizationTypeError, match=r"\[scan\] got (length|unroll)="):
+            fxad.jit(f)(3)
 
 
 @both

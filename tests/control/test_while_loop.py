@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -394,6 +395,51 @@ def test_carries_that_change(staged, body, problem):
     with pytest.raises(StructureError, match=problem) as caught:
         call(staged, lambda c: lax.while_loop(lambda c: c["n"] < 3, body, c), start)
     assert "test_while_loop.py" in str(caught.value)
+
+
+@both
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (lambda i, c: {"a": (c["a"][0].astype(np.float32),)},
+         r"dtype: value\['a'\]\[0\] goes in as float64\[3\] and comes out as float32\[3\]"),
+        (lambda i, c: {"a": (c["a"][0][:2],)},
+         r"shape: value\['a'\]\[0\] goes in as float64\[3\] and comes out as float64\[2\]"),
+        (lambda i, c: {"a": c["a"][0]}, r"at value\['a'\]: expected tuple of 1, got a leaf"),
+        (lambda i, c: None, "at value: expected dict of 1, got None"),
+    ],
+)
+def test_values_of_a_fori_loop_that_change(staged, known, body, problem):
+    """They were named as a part of what a scan carries."""
+
+    def f(x, n):
+        return lax.fori_loop(0, 2 if known else n, body, {"a": (x,)})
+
+    with pytest.raises(StructureError, match=rf"^\[fori_loop\] got a body whose .*{problem}"):
+        call(staged, f, START, 2)
+
+
+@pytest.mark.parametrize("max_steps", [-1, 2.5, "3"])
+def test_bounds_that_are_none(max_steps):
+    with pytest.raises(ValueError, match=r"\[while_loop\] got max_steps=.*wanted None or an int"):
+        lax.while_loop(lambda c: c < 3, lambda c: c + 1, 0, max_steps=max_steps)
+
+
+def test_loops_over_what_is_no_function():
+    for loop, usage in (
+        (lambda: lax.while_loop(None, abs, 0), "lax.while_loop(cond_fun, body_fun, init_val)"),
+        (lambda: lax.while_loop(abs, 1.0, 0), "lax.while_loop(cond_fun, body_fun, init_val)"),
+        (lambda: lax.fori_loop(0, 2, 3, 0), "lax.fori_loop(lower, upper, body_fun, init_val)"),
+        (lambda: lax.scan(None, 0, np.ones(2)), "lax.scan(f, init, xs)"),
+        (lambda: lax.map(None, np.ones(2)), "lax.map(f, xs)"),
+        (lambda: lax.switch(0, [None]), "lax.switch(index, [f, g], *operands)"),
+        (lambda: lax.associative_scan(0, np.ones(2)), "lax.associative_scan(fn, elems)"),
+        (lambda: lax.reduce(np.ones(2), 0.0, None, (0,)), "lax.reduce(x, init_value, lax.add,"),
+    ):
+        problem = rf"wanted a function\.\n.*\nWrite {re.escape(usage)}"
+        with pytest.raises(ArgumentTypeError, match=problem):
+            loop()
 
 
 @both
