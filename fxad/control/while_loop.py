@@ -28,7 +28,7 @@ from fxad.control.body import (
 from fxad.control.repeat import bind_repeat
 from fxad.control.scan import looped
 from fxad.control.trajectory import Repeat, checked_scheme, exceeded
-from fxad.core.aval import ShapedArray, aval_of, describe, is_value
+from fxad.core.aval import ShapedArray, aval_of, describe, is_value, promote
 from fxad.core.blame import counts
 from fxad.core.number import number
 from fxad.core.source import error
@@ -39,6 +39,7 @@ from fxad.errors import (
     ArgumentValueError,
     ConcretizationTypeError,
 )
+from fxad.ops.base import convert
 from fxad.ops.identity import copy
 from fxad.transforms.common import check_callable, flatten_inputs
 from fxad.transforms.watch import in_sight
@@ -272,8 +273,8 @@ def fori_loop(
     Args:
       lower: an integer of shape ``()``, the first index.
       upper: an integer of shape ``()``, after the last index. Both may be whole floats instead.
-      body_fun: ``body_fun(i, value) -> value``, of the same tree, shapes and dtypes. ``i`` has what
-        arrays have, and gives way to the dtypes beside it as Python's integers do.
+      body_fun: ``body_fun(i, value) -> value``, of the same tree, shapes and dtypes. ``i`` has the
+        dtype of ``lower``; of a Python integer it gives way to the dtypes beside it as that does.
       init_val: a pytree, the first value.
       unroll: how many steps to put into one turn of the loop; only for bounds that are known.
       checkpoint: as for ``while_loop``.
@@ -297,6 +298,9 @@ def fori_loop(
     flatten_inputs("fori_loop", init_val)
     kinds = "f" if _is_float(lower) and _is_float(upper) else "iu"
     first, last = _bound("lower", lower, kinds), _bound("upper", upper, kinds)
+    index, end = aval_of(lower), aval_of(upper)
+    if not index.weak_type:
+        lower = convert(lower, promote((index, end))[0])
     if first is not None and last is not None:
 
         @_same_code(body_fun)
@@ -308,7 +312,7 @@ def fori_loop(
         if not steps and config.disable_jit:  # where a scan refuses to trace its body
             return tree.map(copy, init_val)
         carry = looped(
-            Naming("fori_loop", part=1), step, (first, init_val), None, steps, False, unroll,
+            Naming("fori_loop", part=1), step, (lower, init_val), None, steps, False, unroll,
             checkpoint,
         )[0]
         return carry[1]

@@ -137,7 +137,8 @@ def _binary(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def operation(self: Any, other: Any) -> Any:
         if type(other) not in PYTHON_SCALARS:  # which knows better
             return NotImplemented
-        return _weak(compute(_strong(self), _strong(other)))
+        out = compute(_strong(self), _strong(other))
+        return out if type(other) is bool else _weak(out)  # a truth value is not weak
 
     return operation
 

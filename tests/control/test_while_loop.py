@@ -397,6 +397,29 @@ def test_carries_that_change(staged, body, problem):
     assert "test_while_loop.py" in str(caught.value)
 
 
+@pytest.mark.parametrize("transform", [lambda f: f, fxad.jit], ids=["known", "unknown"])
+def test_the_index_of_a_fori_loop_has_the_dtype_of_its_first_value(transform):
+    """It gave way to others where the bounds were known, whatever they were."""
+
+    def dtypes(*bounds):
+        body = lambda i, c: (c[0] + i * np.float32(1), i)  # noqa: E731
+        start = (np.zeros((), np.result_type(bounds[0], np.float32)), bounds[0])
+        return [x.dtype for x in transform(lambda *b: lax.fori_loop(*b, body, start))(*bounds)]
+
+    assert dtypes(np.int64(0), np.int64(3)) == [np.float64, np.int64]
+    assert dtypes(np.int8(0), np.int8(3)) == [np.float32, np.int8]
+    assert dtypes(np.int16(0), 3) == [np.float32, np.int16]
+    weak = transform(lambda n: lax.fori_loop(0, n, lambda i, c: c + i, np.float32(0)))
+    assert weak(np.int64(3)).dtype == np.float32
+    last = transform(lambda *b: lax.fori_loop(*b, lambda i, c: i + 0, 0))
+    assert last(np.int8(120), np.int64(140)) == 139  # beyond int8
+
+    def product(x):
+        return lax.fori_loop(x, x + 2.0, lambda i, c: c * i, 1.0)
+
+    assert (transform(product)(3.0), transform(fxad.grad(product))(3.0)) == (12.0, 7.0)
+
+
 @both
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 @pytest.mark.parametrize(

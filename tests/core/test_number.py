@@ -65,6 +65,15 @@ def test_beside_arrays_they_are_weak(operation, dtype):
                 np.testing.assert_array_equal(got, wanted, strict=True)
 
 
+@pytest.mark.parametrize("transform", [lambda f: f, fxad.jit], ids=["eager", "jit"])
+def test_truth_values_beside_them_are_strong(transform):
+    out = transform(lambda: lax.scan(lambda i, _: (i + 1, (i * True, True * i)), 0, length=2)[1])()
+    assert [y.tolist() for y in out] == [[0, 1], [0, 1]]
+    x = np.float32(1)
+    out = transform(lambda x: lax.scan(lambda i, _: (i + 1, (i * True * x, i * x)), 0, length=2)[1])
+    assert [y.dtype for y in out(x)] == [np.float64, np.float32]
+
+
 def test_functions_of_numpy_take_them_as_numbers():
     x, half = np.ones(2, np.float32), number(0.5)
     assert np.where(True, x, half).dtype == np.maximum(x, half).dtype == np.float32
