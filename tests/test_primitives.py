@@ -17,7 +17,7 @@ from tests.documents import modules
 from tests.opinfo import table
 
 #: Elementwise primitives that no printer of codegen has an expression for: they are not fused.
-NOT_FUSED = {"gcd", "lcm", "nextafter", "polygamma", "spacing"}
+NOT_FUSED = {"gcd", "lcm", "nextafter", "polygamma", "reduce_precision", "spacing"}
 
 #: Primitives whose linear part another one carries.
 PARTED = {"while", "while_record"}

@@ -72,7 +72,7 @@ class Device:
     id: int = 0
 
     def __str__(self) -> str:
-        return f"{'cuda' if self.platform == 'gpu' else self.platform}:{self.id}"
+        return f"{_spoken(self.platform)}:{self.id}"
 
     def __repr__(self) -> str:
         return f"Device({str(self)!r})"
@@ -119,6 +119,16 @@ def backend_named(name: str) -> Backend:
         module, requires = _MODULES[key]
         _loaded[key] = cast(Backend, optional(module, f"the {key} backend", requires))
     return _loaded[key]
+
+
+def platform_of(xp: Any) -> str:
+    """The platform of an array namespace, as ``str(device)`` has it: ``"cpu"`` or ``"cuda"``."""
+    found = next((b.platform for b in _loaded.values() if b.xp is xp), "cpu")
+    return _spoken(found)
+
+
+def _spoken(platform: str) -> str:
+    return "cuda" if platform == "gpu" else platform
 
 
 def backend_of(x: Any) -> Backend | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 import fxad.config as config
 import fxad.tree as tree
+from fxad.backends.registry import platform_of
 from fxad.control.body import (
     canonical,
     flat_call,
@@ -26,6 +27,7 @@ from fxad.core.aval import ShapedArray, aval_of, describe, is_value
 from fxad.core.blame import counts
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr
 from fxad.core.number import number
+from fxad.core.primitive import Primitive
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.core.tracebacks import public
@@ -144,6 +146,80 @@ def switch(
         return _call_branch("switch", place, branches, arguments)
     clamped = convert(clamp(0, index, len(branches) - 1), np.int32)
     return _staged("switch", clamped, branches, arguments)
+
+
+@public
+@in_sight
+def platform_dependent(
+    *args: Any, default: Callable[..., Any] | None = None, **per_platform: Callable[..., Any]
+) -> Any:
+    """The function for the platform that it runs on, of the arguments.
+
+    That is known where arrays live: with ``jit``, when the compiled function is called. So all of
+    the functions are traced then, and one is computed.
+
+    Args:
+      *args: pytrees of arrays or numbers; where they live decides. Without any it is the default
+        backend.
+      default: the function for all other platforms.
+      **per_platform: functions of the arguments to pytrees of one structure, shapes and dtypes, by
+        the names of platforms: ``cpu``, ``cuda``; others, as ``tpu``, are never chosen.
+
+    Returns:
+      That function's output.
+
+    Raises:
+      ArgumentTypeError: one of the functions is none.
+      ArgumentValueError: there is no function for the platform.
+
+    Example:
+      >>> import numpy as np, fxad
+      >>> from fxad import lax
+      >>> f = fxad.jit(lambda x: lax.platform_dependent(x, cpu=np.sqrt, cuda=np.cbrt))
+      >>> float(f(64.0))
+      8.0
+    """
+    platforms: tuple[str | None, ...] = tuple(per_platform)
+    branches = tuple(per_platform.values())
+    if default is not None:
+        platforms, branches = (*platforms, None), (*branches, default)
+    for name, branch in zip(platforms, branches, strict=True):
+        usage = f"lax.platform_dependent(*args, {name or 'default'}=f)"
+        check_callable("platform_dependent", branch, usage)
+    if not branches:
+        raise error(ArgumentValueError, "platform_dependent", "got no functions, wanted some")
+    leaves, _ = flatten_inputs("platform_dependent", args)
+    index = platform_index_p.bind(*leaves, platforms=platforms)
+    known = _known_value(index)
+    if known is not None:
+        return branches[int(known)](*args)
+    return _staged("platform_dependent", index, branches, args)
+
+
+def _platform_index(xp: Any, *args: Any, platforms: tuple[str | None, ...]) -> Any:
+    here = platform_of(xp)
+    for name in (here, None):
+        if name in platforms:
+            return np.int32(platforms.index(name))
+    raise error(
+        ArgumentValueError,
+        "platform_dependent",
+        f"got functions for {', '.join(map(str, platforms))}, and none for {here}, where it runs",
+        "Give a default.",
+    )
+
+
+platform_index_p: Primitive = Primitive(
+    "platform_index",
+    abstract=lambda *avals, platforms: ShapedArray((), np.dtype(np.int32)),
+    impl=_platform_index,
+    jvp=None,
+    batch=lambda size, args, dims, *, platforms: (
+        platform_index_p.bind(*args, platforms=platforms),
+        None,
+    ),
+    cost=lambda avals, params: (0.0, 0.0),
+)
 
 
 def _operands(operation: str, operands: tuple[Any, ...], operand: Any) -> tuple[Any, ...]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 import fxad.ops.elementwise as elementwise
+import fxad.ops.floats as floats
 import fxad.ops.identity as identity
 import fxad.tree as tree
 from fxad.core.source import error
-from fxad.errors import DtypeError
-from fxad.ops.base import convert
+from fxad.errors import ArgumentValueError, DtypeError
+from fxad.ops.base import convert, dtype_of
 
 
 def convert_element_type(operand: Any, new_dtype: Any) -> Any:
@@ -59,6 +61,41 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
       [1065353216]
     """
     return identity.bitcast_convert_type(operand, new_dtype)
+
+
+def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Any:
+    """Floats rounded to the values of a narrower format, in the dtype that they have.
+
+    Args:
+      operand: array of floats.
+      exponent_bits: the format's bits for the exponent, at least 1.
+      mantissa_bits: those for the fraction; halves are rounded to even.
+
+    Returns:
+      An array like ``operand``: what is too large is infinite, what is below the format's normal
+      numbers zero. Tangents and cotangents are rounded as well.
+
+    Raises:
+      DtypeError: these are no real floats.
+      ArgumentValueError: there is no such format.
+
+    Example:
+      >>> import numpy as np
+      >>> from fxad import lax
+      >>> lax.reduce_precision(np.array([1.01, 1e6]), 5, 10).tolist()  # float16
+      [1.009765625, inf]
+    """
+    if dtype_of(operand).kind != "f":
+        problem = f"got {dtype_of(operand)}, wanted real floats"
+        raise error(DtypeError, "reduce_precision", problem)
+    bits = operator.index(exponent_bits), operator.index(mantissa_bits)
+    if bits[0] < 1 or bits[1] < 0:
+        raise error(
+            ArgumentValueError,
+            "reduce_precision",
+            f"got exponent_bits={bits[0]} and mantissa_bits={bits[1]}, wanted at least 1 and 0",
+        )
+    return floats.reduce_precision(operand, exponent_bits=bits[0], mantissa_bits=bits[1])
 
 
 def stop_gradient(x: Any) -> Any:

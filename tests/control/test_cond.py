@@ -314,3 +314,28 @@ def test_numbers_in_one_branch_alone_keep_the_types_of_all(taken):
     wanted = [0, by_y[0], 0, by_y[1]] if taken else [0.2, 0, 0.4, 0]
     np.testing.assert_allclose(pulled, wanted, atol=1e-12)
     check_grads(g, (x, y), 2)
+
+
+def test_functions_for_platforms():
+    """Chosen where the arrays live, by compiled functions when they are called."""
+    x = np.arange(3.0)
+
+    def f(x):
+        return lax.platform_dependent(x, cpu=np.sin, tpu=np.exp, default=np.cos)
+
+    def g(x):  # without operands
+        return lax.platform_dependent(tpu=lambda: x, default=lambda: np.sin(x))
+
+    for way in (f, g, fxad.jit(f), fxad.jit(g), fxad.vmap(f), fxad.jit(fxad.vmap(g))):
+        np.testing.assert_array_equal(way(x), np.sin(x))
+    for way in (fxad.grad, lambda f: fxad.jit(fxad.grad(f))):
+        np.testing.assert_array_equal(way(lambda x: np.sum(f(x)))(x), np.cos(x))
+    for way in (lambda f: f, fxad.jit):
+        with pytest.raises(ArgumentValueError, match="got functions for tpu, and none for cpu"):
+            way(lambda x: lax.platform_dependent(x, tpu=np.sin))(x)
+        with pytest.raises(ArgumentValueError, match="got no functions"):
+            way(lax.platform_dependent)(x)
+        with pytest.raises(ArgumentTypeError, match=r"Write lax.*\(\*args, default=f\)"):
+            way(lambda x: lax.platform_dependent(x, cpu=np.sin, default=1.0))(x)
+    with pytest.raises(StructureError, match=r"output is float64.* in branches"):
+        fxad.jit(lambda x: lax.platform_dependent(x, cpu=np.sin, cuda=lambda x: x[:1]))(x)

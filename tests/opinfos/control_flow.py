@@ -8,6 +8,7 @@ import numpy as np
 import fxad
 from fxad import lax
 from fxad.control.branches import cond_p
+from fxad.control.cond import platform_index_p
 from fxad.control.loop import scan_p
 from fxad.control.repeat import (
     while_curve_p,
@@ -50,6 +51,11 @@ def _traced_cond(which: Any, x: Any, y: Any) -> Any:
 
 def _traced_switch(which: Any, x: Any, y: Any) -> Any:
     return fxad.jit(lambda i, *xs: lax.switch(2 * i, BRANCHES, *xs))(which, x, y)
+
+
+def _on_platform(_which: Any, x: Any, y: Any) -> Any:
+    platforms = {"cpu": up, "cuda": up, "fake": up, "tpu": flat}
+    return fxad.jit(lambda *xs: lax.platform_dependent(*xs, default=down, **platforms))(x, y)
 
 
 def branch(name: str, op: Any, ref: Any, *primitives: Any) -> OpInfo:
@@ -227,6 +233,7 @@ TABLE = (
     branch("traced_cond", _traced_cond, _cond_ref, cond_p),
     branch("lax.switch", lambda i, *xs: lax.switch(2 * i, BRANCHES, *xs), _switch_ref),
     branch("traced_switch", _traced_switch, _switch_ref, cond_p),
+    branch("lax.platform_dependent", _on_platform, lambda _, x, y: up(x, y), platform_index_p),
     OpInfo(
         "lax.scan",
         recurrence,

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.special
 
 from fxad import lax
+from fxad.ops import floats
 from tests.opinfo import COMPLEX, HALF, INTEGER, REAL, OpInfo, SampleInput, Samples, array, distinct
 from tests.opinfos import contraction, elementwise, indexing, shape
 from tests.opinfos.reduction import running
@@ -250,6 +251,14 @@ MOVED = (
         each_with([((3,), {"new_dtype": "uint64"})]),
         ("float64", "int64"),
         order=0,
+    ),
+    of(
+        "reduce_precision",
+        lambda x, exponent_bits, mantissa_bits: x,  # float64: differences would be of steps
+        each_with([((2, 3), {"exponent_bits": 11, "mantissa_bits": 52})]),
+        REAL,
+        primitives=(floats.reduce_precision_p,),
+        jax="lax.reduce_precision",
     ),
     of(
         "expand_dims",
