@@ -13,7 +13,7 @@ import fxad.tree as tree
 import fxad.tree_util as tree_util
 from fxad.control.call import per_jaxpr
 from fxad.core.aval import PYTHON_SCALARS, ShapedArray, aval_of, promote
-from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, alike
+from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, alike, axis_names
 from fxad.core.number import number
 from fxad.core.source import error, outside_rules
 from fxad.core.staging import JaxprTrace, hoist, stage
@@ -315,8 +315,17 @@ def of_examples(
 
     What a branch or a loop's body makes of unwanted examples is dropped. But it may have no value
     there, nor a derivative, and a cotangent of zero times that would be none either. A program
-    that shows its values shows each example's own: these are constants then, and stay.
+    that shows its values shows each example's own: these are constants then, and stay. One with
+    collectives makes something of them for the wanted examples: nothing is changed.
+
+    Args:
+      program: the branch or body of one example.
+      wanted: which examples want it.
+      operands: those of the whole batch.
+      dims: their batch axes.
     """
+    if axis_names(program):
+        return list(operands)
     shows = bool(program.effects())
     count = shape_of(wanted)[0]
     first = argmax(wanted, axis=0) if count else 0

@@ -12,12 +12,14 @@ from fxad.core.aval import ShapedArray, aval_of
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, Var, axis_names, execute
 from fxad.core.primitive import Primitive
 from fxad.core.staging import stage
-from fxad.core.trace import is_linear
-from fxad.ops.base import reshape, shape_of
-from fxad.ops.elementwise import select
+from fxad.core.trace import Tracer, is_linear
+from fxad.ops.base import dtype_of, reshape, shape_of
+from fxad.ops.elementwise import select, stop_gradient_p
 from fxad.ops.logic import eq
+from fxad.ops.reduction import reduce_or_p
 from fxad.transforms.jvp import jvp_jaxpr, zeros_for
 from fxad.transforms.staged import linearize_jaxpr, transpose_jaxpr
+from fxad.transforms.tape import is_recorded
 from fxad.transforms.vmap import batch_jaxpr
 
 Branches = tuple[ClosedJaxpr, ...]
@@ -225,14 +227,45 @@ def _cond_batch(
         outs = bind_branches((batched, consts), index, operands, params["linear"])
         return outs, [0 if b else None for b in out_batched]
     refuse_io_of_all_examples("cond", batched)
-    results = []
-    for i, branch in enumerate(batched):
-        safe = operands
-        if not params["linear"]:
-            safe = of_examples(branch, eq(index, i), operands, dims[1:])
-        results.append(branch(*consts, *safe))
+    if params["linear"]:
+        results = [branch(*consts, *operands) for branch in batched]
+    else:
+        results = [
+            _of_wanted(one, many, consts, eq(index, i), operands, dims[1:])
+            for i, (one, many) in enumerate(zip(branches, batched, strict=True))
+        ]
     chosen = [_select(index, cases) for cases in zip(*results, strict=True)]
     return chosen, [0] * len(chosen)
+
+
+def _of_wanted(
+    branch: ClosedJaxpr,
+    batched: ClosedJaxpr,
+    consts: Sequence[Any],
+    wanted: Any,
+    operands: Sequence[Any],
+    dims: Sequence[int | None],
+) -> list[Any]:
+    """What a branch makes of the examples that take it; of the others there is something as well.
+
+    Where nobody takes it, no values are safe to compute of: nothing is computed if that is known,
+    and no derivative comes of it.
+    """
+    safe = of_examples(branch, wanted, operands, dims)
+    if axis_names(branch) or branch.effects():
+        return batched(*consts, *safe)
+    taken = reduce_or_p.bind(wanted, axes=(0,))
+    known = taken.concrete() if isinstance(taken, Tracer) else taken
+    if known is None:
+        safe = [
+            x
+            if dim is not None or dtype_of(x).kind not in "fc" or is_recorded(x)
+            else select(reshape(taken, (1,) * len(shape_of(x))), x, stop_gradient_p.bind(x))
+            for x, dim in zip(safe, dims, strict=True)
+        ]
+    elif not known and all(a.dtype.kind != "V" for a in batched.out_avals):
+        return [zeros_for(a.strong(), operands) for a in batched.out_avals]
+    return batched(*consts, *safe)
 
 
 def _select(index: Any, cases: Sequence[Any]) -> Any:

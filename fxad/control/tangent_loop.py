@@ -202,7 +202,7 @@ def _freezing(
         carry = args[n + repeat.body_nconsts :]
         going = again(*args[:n], *carry)[0]
         dims = [0 if flag else None for flag in batched]
-        after = body(*of_examples(body, going, args[n:], dims))
+        after = body(*of_examples(repeat.body_jaxpr, going, args[n:], dims))
         return [_where(going, new, old) for new, old in zip(after, carry, strict=True)]
 
     avals = [*test.in_avals[:n], *body.in_avals]

@@ -339,3 +339,62 @@ def test_functions_for_platforms():
             way(lambda x: lax.platform_dependent(x, cpu=np.sin, default=1.0))(x)
     with pytest.raises(StructureError, match=r"output is float64.* in branches"):
         fxad.jit(lambda x: lax.platform_dependent(x, cpu=np.sin, cuda=lambda x: x[:1]))(x)
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, fxad.jit], ids=["eager", "jit"])
+def test_a_branch_that_nobody_takes_harms_no_shared_operand(transform):
+    """Its cotangent was zero times the branch's derivative, which need not be finite."""
+
+    def f(w, r):
+        return lax.cond(r > 0, lambda r: w * fnp.log(r), lambda r: r - w, r)
+
+    def gradient(batched):
+        return transform(fxad.grad(lambda w, r: batched(w, r).sum(), (0, 1)))
+
+    one = fxad.vmap(f, (None, 0))
+    with np.errstate(all="ignore"):
+        by_w, by_r = gradient(one)(2.0, np.array([-1.0, -2.0]))
+        assert (by_w, by_r.tolist()) == (-2.0, [1.0, 1.0])
+        rows = gradient(fxad.vmap(one, (None, 0)))
+        by_w, by_r = rows(2.0, np.array([[1.0, 2.0], [-1.0, -2.0]]))
+        np.testing.assert_allclose(by_w, np.log(2.0) - 2)
+        assert by_r.tolist() == [[2.0, 1.0], [1.0, 1.0]]
+    hessian = transform(fxad.hessian(lambda w: one(w, np.array([3.0, -1.0])).sum()))
+    assert hessian(2.0) == 0.0
+
+
+def test_a_branch_that_nobody_takes_is_not_computed_where_that_is_known():
+    def f(x):
+        return lax.cond(x > 0, lambda x: (fnp.log(x), x > 3), lambda x: (-x, x < 3), x)
+
+    with np.errstate(all="raise"):
+        out, flags = fxad.vmap(f)(np.array([-1.0, -2.0]))
+    assert (out.tolist(), flags.tolist()) == ([1.0, 2.0], [True, True])
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, fxad.jit], ids=["eager", "jit"])
+def test_collectives_in_branches_and_loops_are_of_all_examples_own_values(transform):
+    """Those of a wanted example stood in the place of the others', and were summed up."""
+    x = np.array([1.0, -2.0, 3.0, -4.0])
+
+    def f(x):
+        return lax.cond(x > 0, lambda x: lax.psum(x, "i") * x, lambda x: lax.pmean(x, "i"), x)
+
+    def g(x, y=1.0):
+        start = (x, y)
+        return lax.while_loop(
+            lambda v: v[0] < 2, lambda v: (v[0] + 1, v[1] + lax.psum(v[1], "i")), start
+        )[1]
+
+    batched = transform(fxad.vmap(f, axis_name="i"))
+    assert batched(x).tolist() == [-2.0, -0.5, -6.0, -0.5]
+    by_x = transform(fxad.grad(lambda x: batched(x).sum()))(x)
+    assert by_x.tolist() == [2.5, 4.5, 2.5, 4.5]  # of sum(x) * (x[0] + x[2] + 1/2)
+    steps = transform(fxad.vmap(g, axis_name="i"))(np.array([0.0, 1.0, 2.0]))
+    assert steps.tolist() == [13.0, 4.0, 1.0]  # 3 is added to two, then 9 to one
+
+    def total(y):
+        return fxad.vmap(lambda x, y: g(x, y), axis_name="i")(np.array([0.0, 1.0, 2.0]), y).sum()
+
+    by_y = transform(fxad.grad(total))(np.ones(3))
+    assert by_y.tolist() == [6.0, 6.0, 6.0]  # y + sum(y) * [4, 1, 0]
