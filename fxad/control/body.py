@@ -20,7 +20,7 @@ from fxad.core.staging import JaxprTrace, hoist, stage
 from fxad.core.trace import Trace, Tracer, current_trace, ground
 from fxad.errors import NonDifferentiableError, StructureError
 from fxad.ops.base import convert, dtype_of, placed_as, reshape, shape_of
-from fxad.ops.elementwise import select, stop_gradient_p
+from fxad.ops.elementwise import add, select, stop_gradient_p
 from fxad.ops.indexing import getitem
 from fxad.ops.reduction import argmax
 from fxad.transforms.common import flatten_outputs, own
@@ -175,10 +175,15 @@ def joined(a: ShapedArray, b: ShapedArray) -> ShapedArray | None:
     return ShapedArray(a.shape, dtype, weak)
 
 
+_ZERO = {"f": 0.0, "c": 0j}
+
+
 def as_aval(x: Any, aval: ShapedArray, others: Sequence[Any] = ()) -> Any:
     """A value in a type that it was joined to; a number becomes an array beside the others."""
     have = aval_of(x)
-    if have == aval or (aval.weak_type and have.dtype == aval.dtype):
+    if aval.weak_type:  # a number, of another kind perhaps
+        return x if have.dtype == aval.dtype else add(x, _ZERO[aval.dtype.kind])
+    if have == aval:
         return x
     made = convert(x, aval.dtype)
     home = next((y for y in others if type(y) not in PYTHON_SCALARS), None)

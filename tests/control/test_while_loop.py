@@ -420,6 +420,33 @@ def test_the_index_of_a_fori_loop_has_the_dtype_of_its_first_value(transform):
     assert (transform(product)(3.0), transform(fxad.grad(product))(3.0)) == (12.0, 7.0)
 
 
+XS32 = np.array([1.0, 2.0], np.float32)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda c: lax.fori_loop(0, 2, lambda i, v: (v[0] * 0.5, v[1] + v[0] * XS32), (c, XS32)),
+        lambda c: lax.while_loop(
+            lambda v: v[0] > 0.3, lambda v: (v[0] * 0.5, v[1] + v[0] * XS32), (c, XS32)
+        ),
+        lambda c: lax.scan(lambda c, x: (c * 0.5, c * x), c, XS32),
+        lambda c: lax.cond(c > 0, lambda: c + 0.5, lambda: -1) * XS32,
+        lambda c: lax.cond(c > 2, lambda: c + 0.5, lambda: -1) * XS32,
+        lambda c: lax.switch(c, [lambda: 1, lambda: c + 0.5, lambda: 2j]) * XS32,
+    ],
+    ids=["fori", "while", "scan", "taken", "not taken", "switch"],
+)
+def test_numbers_of_two_kinds_are_joined_to_a_number(f):
+    """Where programs made an array of it, they gave other dtypes than they had promised."""
+    wanted = fxad.tree.leaves(f(1))
+    staged = fxad.tree.leaves(fxad.eval_shape(f, 1))
+    for got in (fxad.jit(f)(1), fxad.jit(lambda c: fxad.tree.map(lambda x: x * 1, f(c)))(1)):
+        for a, b, promised in zip(fxad.tree.leaves(got), wanted, staged, strict=True):
+            np.testing.assert_array_equal(a, b, strict=True)
+            assert promised.dtype == b.dtype
+
+
 @both
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 @pytest.mark.parametrize(
