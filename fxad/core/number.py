@@ -8,6 +8,7 @@ Python's numbers of which the same holds, so that one body runs both ways.
 
 from __future__ import annotations
 
+import numbers
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -72,6 +73,9 @@ class Int(Number):
 
     def __format__(self, specification: str) -> str:
         return format(self._value, specification)
+
+
+numbers.Integral.register(Int)  # by which np.isscalar, and CuPy's indexing, know numbers
 
 
 class Float(Number, float):

@@ -26,6 +26,7 @@ from fxad.core.source import error
 from fxad.core.staging import check_output
 from fxad.core.trace import EVAL, Tracer, current_trace, leaked
 from fxad.errors import ArgumentTypeError, ArgumentValueError, StructureError
+from fxad.ops.base import convert
 
 
 def flatten_inputs(transformation: str, args: Any) -> tuple[list[Any], Any]:
@@ -64,12 +65,14 @@ def flatten_outputs(transformation: str, out: Any) -> tuple[list[Any], Any]:
 def own(outputs: Sequence[Any], inputs: Sequence[Any] = (), held: bool = False) -> list[Any]:
     """Outputs that are the user's own arrays: writable, no alias of inputs or of one another.
 
-    Inside an enclosing transformation nothing is copied: its own end will do it. ``held`` says
-    that something else (a tape) may hold outputs: those that nothing but ``outputs`` refers to
-    are not copied.
+    Inside an enclosing transformation nothing is copied: its own end will do it. But numbers get
+    the dtype there that they would have outside. ``held`` says that something else (a tape) may
+    hold outputs: those that nothing but ``outputs`` refers to are not copied.
     """
     trace = current_trace()
-    return trace.owned(outputs) if trace is not EVAL else apart(outputs, inputs, held)
+    if trace is not EVAL:
+        return list(map(_strong, trace.owned(outputs)))
+    return apart(outputs, inputs, held)
 
 
 def apart(outputs: Sequence[Any], inputs: Sequence[Any], held: bool) -> list[Any]:
@@ -86,6 +89,13 @@ def apart(outputs: Sequence[Any], inputs: Sequence[Any], held: bool) -> list[Any
             taken.add(id(x))
         owned.append(x)
     return owned
+
+
+def _strong(x: Any) -> Any:
+    kind = type(x)
+    if kind in PYTHON_SCALARS:
+        return weak_dtype(kind).type(x)
+    return convert(x, x.dtype) if isinstance(x, Tracer) and x.weak_type else x
 
 
 #: What cannot be written to, or is no array yet.

@@ -127,9 +127,10 @@ def test_an_inner_jit_is_traced_once_for_all_of_its_calls_and_callers():
     def outer(x):
         return inner(inner(inner(x))) + x
 
-    assert outer(1.0) == 9.0
-    assert inner(1.0) == 2.0
-    assert fxad.jit(lambda x: inner(x))(1.0) == 2.0
+    one = np.float64(1.0)
+    assert outer(one) == 9.0
+    assert inner(one) == 2.0
+    assert fxad.jit(lambda x: inner(x))(one) == 2.0
     assert counter.count == 1
 
 
@@ -388,8 +389,9 @@ def test_arrays_given_away_may_come_back(options):
 def test_inline_writes_the_operations_themselves():
     called = fxad.jit(lambda x: x + 1.0)
     inlined = fxad.jit(lambda x: x + 1.0, inline=True)
-    assert [str(e.primitive) for e in fxad.make_jaxpr(called)(1.0).eqns] == ["jit"]
-    assert [str(e.primitive) for e in fxad.make_jaxpr(inlined)(1.0).eqns] == ["add"]
+    one = np.float64(1.0)
+    assert [str(e.primitive) for e in fxad.make_jaxpr(called)(one).eqns] == ["jit"]
+    assert [str(e.primitive) for e in fxad.make_jaxpr(inlined)(one).eqns] == ["add"]
     assert inlined(1.0) == called(1.0) == 2.0
 
 

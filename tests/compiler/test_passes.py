@@ -40,7 +40,7 @@ def test_inline_leaves_checkpoints_alone_that_prevent_it():
     def square(x):
         return x * x
 
-    check(passes.inline, fxad.jit(fxad.checkpoint(square)), (1.0,), """
+    check(passes.inline, fxad.jit(fxad.checkpoint(square)), (np.float64(1.0),), """
         { lambda ; a:f64[]. let
             b:f64[] = checkpoint[
               jaxpr={ lambda ; a:f64[]. let
@@ -51,7 +51,8 @@ def test_inline_leaves_checkpoints_alone_that_prevent_it():
             ] a
           in (b,) }
         """)
-    check(passes.inline, fxad.jit(fxad.checkpoint(square, prevent_cse=False)), (1.0,), """
+    plain = fxad.jit(fxad.checkpoint(square, prevent_cse=False))
+    check(passes.inline, plain, (np.float64(1.0),), """
         { lambda ; a:f64[]. let
             b:f64[] = mul a a
           in (b,) }

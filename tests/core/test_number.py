@@ -95,6 +95,7 @@ def test_what_arrays_can_do_and_python_s_numbers_can():
     assert (list(range(i)), "abcd"[i], f"{i:03d}", {3: "a"}[i]) == ([0, 1, 2], "d", "003", "a")
     assert (str(i), repr(x), np.asarray([i, i]).tolist()) == ("3", "2.5", [3, 3])
     assert np.zeros((i, 1)).size == 3
+    assert all(map(np.isscalar, NUMBERS))
     assert (math.sqrt(number(4)), round(x), int(x), bool(number(0))) == (2.0, 2, 2, False)
     assert (type(-i), type(abs(x)), type(~i), type(+i)) == (Int, Float, Int, Int)
     assert type(number(1j)) is Complex

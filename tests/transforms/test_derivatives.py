@@ -136,3 +136,37 @@ def test_vectors_and_modes_that_do_not_fit():
         fxad.hvp(lambda x: x[0], (1.0,), [1.0])
     with pytest.raises(ArgumentValueError, match="mode='sideways', wanted one of 'forward"):
         fxad.hvp(lambda x: x, 1.0, 1.0, mode="sideways")
+
+
+@pytest.mark.parametrize(
+    "outer", [lambda f: f, fxad.jit, fxad.checkpoint], ids=["eager", "jit", "checkpoint"]
+)
+@pytest.mark.parametrize(
+    "inner",
+    [
+        fxad.grad(lambda y: y * y),
+        fxad.grad(lambda y: 3.0),
+        lambda y: fxad.value_and_grad(lambda y: 3.0)(y)[0],
+        lambda y: fxad.jvp(lambda y: 2 * y, (y,), (1.0,))[1],
+        lambda y: fxad.vjp(lambda y: 2 * y, y)[0],
+        lambda y: fxad.vjp(lambda y: 2 * y, y)[1](1.0)[0],
+        fxad.jit(lambda y: 2 * y),
+        fxad.checkpoint(lambda y: 2 * y),
+    ],
+    ids=["grad", "zero", "value", "jvp", "vjp", "pull", "jit", "checkpoint"],
+)
+def test_what_comes_out_for_numbers_has_one_dtype_everywhere(outer, inner):
+    """Inside another transformation it gave way to the dtypes beside it."""
+    x = np.ones(2, np.float32)
+
+    def f(x):
+        y = inner(1.5)
+        return x * y, fnp.where(~(y == 0), 1.0, 2.0)
+
+    wanted = f(x)
+    assert wanted[0].dtype == np.float64
+    primal = fxad.vjp(lambda x: f(x)[0], x)[0]
+    for got in (outer(f)(x), (fxad.jvp(lambda x: f(x)[0], (x,), (x,))[0], wanted[1]),
+                (primal, wanted[1])):
+        for a, b in zip(got, wanted, strict=True):
+            np.testing.assert_array_equal(a, b, strict=True)
