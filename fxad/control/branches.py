@@ -8,6 +8,7 @@ from typing import Any
 from fxad.control.body import as_aval, of_examples, split_by_linearizing
 from fxad.control.call import jaxpr_cost, per_jaxpr, present, spread
 from fxad.control.effects import refuse_io_of_all_examples
+from fxad.control.loop import as_typed
 from fxad.core.aval import ShapedArray, aval_of
 from fxad.core.jaxpr import ClosedJaxpr, Jaxpr, Var, axis_names, execute
 from fxad.core.primitive import Primitive
@@ -265,7 +266,8 @@ def _of_wanted(
         ]
     elif not known and all(a.dtype.kind != "V" for a in batched.out_avals):
         return [zeros_for(a.strong(), operands) for a in batched.out_avals]
-    return batched(*consts, *safe)
+    # A number that was chosen is no longer weak, and would make what it meets wider.
+    return as_typed(batched(*consts, *safe), batched.out_avals)
 
 
 def _select(index: Any, cases: Sequence[Any]) -> Any:

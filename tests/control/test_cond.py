@@ -359,6 +359,8 @@ def test_a_branch_that_nobody_takes_harms_no_shared_operand(transform):
         by_w, by_r = rows(2.0, np.array([[1.0, 2.0], [-1.0, -2.0]]))
         np.testing.assert_allclose(by_w, np.log(2.0) - 2)
         assert by_r.tolist() == [[2.0, 1.0], [1.0, 1.0]]
+    x = np.array([1.0, -1.0], np.float32)
+    assert transform(one)(2.0, x).dtype == np.float32  # the number gives way still
     hessian = transform(fxad.hessian(lambda w: one(w, np.array([3.0, -1.0])).sum()))
     assert hessian(2.0) == 0.0
 
