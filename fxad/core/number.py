@@ -130,7 +130,7 @@ def plain(x: Any) -> Any:
 
 
 def _strong(x: Any) -> Any:
-    return weak_dtype(type(x)).type(x)
+    return weak_dtype(type(x)).type(x._value if type(x) is Int else x)
 
 
 def _weak(x: Any) -> Any:
