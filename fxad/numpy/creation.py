@@ -53,7 +53,7 @@ def _known_shape(shape: Any) -> Any:
 
 def default_dtype(*numbers: Any) -> DType:
     """The dtype that Python numbers have together: that of the most general kind."""
-    return weak_dtype(max(map(type, numbers), key=_KINDS.index))
+    return weak_dtype(max((PYTHON_SCALARS[type(x)] for x in numbers), key=_KINDS.index))
 
 
 _KINDS = (bool, int, float, complex)

@@ -12,6 +12,7 @@ import fxad.ops.elementwise as ops
 import fxad.ops.logic as logic
 import fxad.ops.reduction as reduction
 from fxad.backends.placement import device_get
+from fxad.core.aval import PYTHON_SCALARS
 from fxad.core.source import error
 from fxad.core.trace import Tracer
 from fxad.errors import ArgumentValueError, DtypeError
@@ -71,7 +72,7 @@ def _quantile(
     """The quantiles of the elements along axes; those of ``q`` come first in the result."""
     method, keepdims, weights, out = options
     refuse_out(operation, out)
-    a, weak = operand(a), q.weak_type if isinstance(q, Tracer) else type(q) in (int, float)
+    a, weak = operand(a), q.weak_type if isinstance(q, Tracer) else type(q) in PYTHON_SCALARS
     if dtype_of(a).kind == "c":
         raise error(DtypeError, operation, "got complex numbers, which have no order")
     _check(operation, q, 100 if percent else 1, method, weights)

@@ -81,6 +81,8 @@ def test_functions_of_numpy_take_them_as_numbers():
     assert np.stack([half, half]).tolist() == [0.5, 0.5]
     assert np.full(number(2), half).tolist() == [0.5, 0.5]
     assert x[number(1)] == 1.0
+    assert fnp.full(2, number(1)).tolist() == fnp.linspace(0, number(1), 2)[1:].tolist() * 2
+    assert fnp.quantile(x, half).dtype == np.float32
     assert fnp.add(x, half).dtype == lax.mul(half, x).dtype == np.float32
     assert fxad.grad(lambda x: half * (x * number(3)).sum())(x).tolist() == [1.5, 1.5]
 
