@@ -149,7 +149,7 @@ class CallbackBatchingError(FxadError, NotImplementedError, ValueError):
     """
 
 
-class CallbackDifferentiationError(NonDifferentiableError, ValueError):
+class CallbackDifferentiationError(NonDifferentiableError, ValueError, NotImplementedError):
     """A callback was differentiated, which nobody can look into.
 
     ``fxad.grad(lambda x: fxad.pure_callback(np.sin, x, x))(1.0)``: write the call into a function
