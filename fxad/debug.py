@@ -237,14 +237,11 @@ def _is_data(x: Any) -> bool:
     return bool(leaves) and all(map(is_value, leaves))
 
 
-@dataclass(frozen=True, eq=False)
 class _Stop:
     """Opens the debugger on values, as if they were the variables of a line."""
 
-    globals: dict[str, Any]
-    stdin: Any
-    stdout: Any
-    where: str
+    def __init__(self, names: dict[str, Any], stdin: Any, stdout: Any, where: str) -> None:
+        self.globals, self.stdin, self.stdout, self.where = names, stdin, stdout, where
 
     def __str__(self) -> str:
         return self.where

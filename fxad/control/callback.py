@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -33,7 +32,6 @@ _SEQUENTIAL = ("sequential", "sequential_unrolled")
 _WHOLE = ("expand_dims", "broadcast_all", "legacy_vectorized")
 
 
-@dataclass(frozen=True, eq=False)
 class Callback:
     """A user's function as one of flat arrays of the host; equal if the function is the same.
 
@@ -41,11 +39,18 @@ class Callback:
     the structure of what the function returns, None if nobody reads it.
     """
 
-    operation: str
-    fun: Callable[..., Any]
-    arguments: Any
-    statics: tuple[tuple[int, Any], ...] = ()
-    results: Any = None
+    __slots__ = ("operation", "fun", "arguments", "statics", "results")
+
+    def __init__(
+        self,
+        operation: str,
+        fun: Callable[..., Any],
+        arguments: Any,
+        statics: tuple[tuple[int, Any], ...] = (),
+        results: Any = None,
+    ) -> None:
+        self.operation, self.fun, self.arguments = operation, fun, arguments
+        self.statics, self.results = statics, results
 
     def __str__(self) -> str:
         return str(getattr(self.fun, "__name__", self.fun))
