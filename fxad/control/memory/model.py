@@ -261,9 +261,11 @@ def _buffered(eqn: Eqn, ghosts: Sequence[Any]) -> int:
 
     Where all rows are long it takes row after row instead.
     """
-    shape, rows = eqn.outvars[0].aval.shape, np.getbufsize()
     arrays = [ghost for ghost in ghosts if ghost.size > 1]
-    if eqn.primitive.scalar is None or len(arrays) < 2 or shape[-1] >= rows:
+    if eqn.primitive.scalar is None or len(arrays) < 2:
+        return 0
+    shape, rows = eqn.outvars[0].aval.shape, np.getbufsize()
+    if shape[-1] >= rows:
         return 0
     order = _order(arrays, eqn) or range(len(shape))
     axes = [d for d in order if shape[d] > 1]
