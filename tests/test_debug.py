@@ -409,7 +409,7 @@ def test_plans_and_budgets_of_memory_take_prints(printed):
     lines = printed().splitlines()
     assert len(lines) == 6
     assert plan.peak_bytes > 0
-    for budget in (10**9, 50_000):
+    for budget in (10**9, 57_000):
         got = fxad.grad(fxad.checkpoint(net, memory_budget=budget))(x)
         np.testing.assert_allclose(got, want)
         assert set(printed().splitlines()) == set(lines)
