@@ -13,6 +13,7 @@ import fxad.tree as tree
 from fxad.compiler.abstract import aval_of_like
 from fxad.compiler.passes import optimize
 from fxad.compiler.tracing import trace_function
+from fxad.control.branches import cond_p
 from fxad.control.call import jaxpr_cost
 from fxad.control.checkpoint import repeated
 from fxad.control.memory.budget import Choice, Planner
@@ -95,7 +96,7 @@ class MemoryPlan:
       bytes_moved: bytes that the operations read and write.
       buffers: what is allocated at the peak, the largest first, with the operations that made it
         and the lines that those come from.
-      notes: what the numbers leave open: loops whose trip counts depend on data.
+      notes: what the numbers leave open: loops and branches that depend on data.
     """
 
     peak_bytes: int
@@ -272,6 +273,8 @@ def _open_questions(closed: ClosedJaxpr | Jaxpr) -> Iterator[str]:
                 f"the trip count of {_place(eqn)} is not known: it is counted as one, and so is "
                 "what its gradient keeps of each trip"
             )
+        if eqn.primitive is cond_p:
+            yield f"which branch of {_place(eqn)} is taken is not known: the largest counts"
         for jaxpr in inner:
             yield from _open_questions(jaxpr)
 
