@@ -35,6 +35,20 @@ class Number:
             raise AttributeError(name)
         return getattr(_strong(self), name)
 
+    @property
+    def real(self) -> Any:
+        """The number itself."""
+        return self
+
+    @property
+    def imag(self) -> Any:
+        """Its imaginary part, NumPy's."""
+        return _strong(self).imag
+
+    def conjugate(self) -> Any:
+        """Its conjugate, NumPy's."""
+        return _strong(self).conjugate()
+
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         return getattr(ufunc, method)(*plain(args), **plain(kwargs))
 
@@ -88,6 +102,11 @@ class Complex(Number, complex):
     """A complex number."""
 
     __slots__ = ()
+
+    @property
+    def real(self) -> Any:
+        """Its real part, NumPy's."""
+        return _strong(self).real
 
 
 #: The types of numbers without a dtype of their own, and which of Python's each of them is.

@@ -101,6 +101,10 @@ def test_what_arrays_can_do_and_python_s_numbers_can():
     assert (math.sqrt(number(4)), round(x), int(x), bool(number(0))) == (2.0, 2, 2, False)
     assert (type(-i), type(abs(x)), type(~i), type(+i)) == (Int, Float, Int, Int)
     assert type(number(1j)) is Complex
+    assert [type(y) for y in (i.real, x.real, number(1j).real)] == [Int, Float, np.float64]
+    assert [type(y) for y in (i.imag, x.conjugate(), number(1j).imag)] == [
+        np.int64, np.float64, np.float64,
+    ]  # fmt: skip
     assert (number(True), type(number(True))) == (np.True_, np.bool_)
     for again in (copy.deepcopy(i), pickle.loads(pickle.dumps(i))):
         assert again == 3
