@@ -205,28 +205,31 @@ def root_by(
     space = Space(_NAME, "initial_guess", initial_guess)
     of_f = space.stage_first("f", f)
     solved = space.stage("solve", lambda x: solve(f, x), has_aux=has_aux)
-    if origin is not None and current_trace() is EVAL:
-        outs = execute(solved.program, *solved.consts, *space.leaves)
-    else:
-        if origin is None:
-            tangent = space.stage(
-                "tangent_solve", lambda x, y: tangent_solve(linearize(f, x)[1], y), arguments=2
-            )
-        else:
-            program = canonical(origin, of_f.program)
-            known, consts = _known_tangent(program, len(of_f.consts), space, tangent_solve)
-            tangent = Staged(known, [*consts, *of_f.consts])
-        three = Three(of_f, solved, tangent)
-        outs = _bind(
-            Three(*(s.consts for s in three)), space.leaves, Three(*(s.program for s in three))
-        )
+    three = Three(of_f, solved, _tangent(of_f, space, f, tangent_solve, origin))
+    outs = _bind(
+        Three(*(s.consts if s else [] for s in three)),
+        space.leaves,
+        Three(*(s and s.program for s in three)),
+    )
     return space.solution(solved, outs, has_aux)
 
 
-def _known_tangent(program: ClosedJaxpr, count: int, space: Space, tangent_solve: Any) -> Any:
-    """``tangent_solve`` as a program of what ``f`` closes over, the root, and the right side."""
+def _tangent(
+    of_f: Staged, space: Space, f: Any, tangent_solve: Any, origin: Any
+) -> Staged | None:
+    """``tangent_solve`` as a program of the root and of the right-hand side."""
+    if origin is None:
+        return space.stage(
+            "tangent_solve", lambda x, y: tangent_solve(linearize(f, x)[1], y), arguments=2
+        )
+    if current_trace() is EVAL:  # nothing is differentiated
+        return None
+    program = canonical(origin, of_f.program)
     with config.override(disable_jit=False):
-        return _stage_tangent(program, count, space.structure, tangent_solve)
+        known, consts = _stage_tangent(
+            program, len(of_f.consts), space.structure, tangent_solve
+        )
+    return Staged(known, [*consts, *of_f.consts])
 
 
 @per_jaxpr
