@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import fxad.tree as tree
 from fxad.compiler.abstract import aval_of_like
@@ -33,8 +33,7 @@ from fxad.transforms.common import check_callable, flatten_outputs
 SHOWN = 8
 
 
-@dataclass(frozen=True)
-class Recomputation:
+class Recomputation(NamedTuple):
     """What a gradient comes to if a part of the function is computed again.
 
     Args:
@@ -56,8 +55,7 @@ class Recomputation:
         return f"{readable(self.peak_bytes):>10}  saves {saved:>10}  flops {more:>8}  {self.name}"
 
 
-@dataclass(frozen=True)
-class GradientPlan:
+class GradientPlan(NamedTuple):
     """What the gradient of a function by all of its arguments needs.
 
     Args:
