@@ -188,11 +188,13 @@ def platform_dependent(
         check_callable("platform_dependent", branch, usage)
     if not branches:
         raise error(ArgumentValueError, "platform_dependent", "got no functions, wanted some")
-    leaves, _ = flatten_inputs("platform_dependent", args)
+    leaves, structure = flatten_inputs("platform_dependent", args)
     index = platform_index_p.bind(*leaves, platforms=platforms)
     known = _known_value(index)
     if known is not None:
-        return branches[int(known)](*args)
+        call = flat_call("platform_dependent", branches[int(known)], structure)
+        outs, out_structure = call(*map(number, leaves))
+        return tree.unflatten(out_structure, owned(outs, leaves))
     return _staged("platform_dependent", index, branches, args)
 
 

@@ -330,6 +330,7 @@ def test_functions_for_platforms():
         np.testing.assert_array_equal(way(x), np.sin(x))
     for way in (fxad.grad, lambda f: fxad.jit(fxad.grad(f))):
         np.testing.assert_array_equal(way(lambda x: np.sum(f(x)))(x), np.cos(x))
+    assert lax.platform_dependent(x, cpu=lambda x: x, default=lambda x: x) is not x
     for way in (lambda f: f, fxad.jit):
         with pytest.raises(ArgumentValueError, match="got functions for tpu, and none for cpu"):
             way(lambda x: lax.platform_dependent(x, tpu=np.sin))(x)
