@@ -49,6 +49,12 @@ class Number:
         """Its conjugate, NumPy's."""
         return _strong(self).conjugate()
 
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         return getattr(ufunc, method)(*plain(args), **plain(kwargs))
 
@@ -78,6 +84,9 @@ class Int(Number):
 
     def __bool__(self) -> bool:
         return self._value != 0
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return Int(round(self._value, digits))
 
     def __hash__(self) -> int:
         return hash(self._value)

@@ -99,6 +99,9 @@ def test_what_arrays_can_do_and_python_s_numbers_can():
     assert np.zeros((i, 1)).size == 3
     assert all(map(np.isscalar, NUMBERS))
     assert (math.sqrt(number(4)), round(x), int(x), bool(number(0))) == (2.0, 2, 2, False)
+    assert (divmod(i, 2), divmod(7, i), divmod(x, 2)) == ((1, 1), (2, 1), (1.0, 0.5))
+    assert (round(i), round(number(15), -1), type(round(i))) == (3, 20, Int)
+    assert [type(part) for part in (*divmod(i, 2), *divmod(x, i))] == [Int, Int, Float, Float]
     assert (type(-i), type(abs(x)), type(~i), type(+i)) == (Int, Float, Int, Int)
     assert type(number(1j)) is Complex
     assert [type(y) for y in (i.real, x.real, number(1j).real)] == [Int, Float, np.float64]
