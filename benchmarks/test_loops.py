@@ -48,6 +48,36 @@ def test_gradient_of_a_scan(race, report):
                    "fxad / autograd", ratio(times, "autograd"), 0.3))
 
 
+def network(xp, weights, xs, start):
+    """The mean square of all states of h = tanh(h W + x), a batch at a time."""
+    loops = {"fxad.numpy": "fxad.lax", "jax.numpy": "jax.lax"}.get(xp.__name__)
+    if loops is None:
+        states = []
+        for x in xs:
+            start = xp.tanh(start @ weights + x)
+            states.append(start)
+        return xp.mean(xp.stack(states) ** 2)
+
+    def step(h, x):
+        h = xp.tanh(h @ weights + x)
+        return h, h
+
+    return xp.mean(importlib.import_module(loops).scan(step, start, xs)[1] ** 2)
+
+
+def test_gradient_of_a_recurrent_network(race, report):
+    """Its states are results and residuals alike: they are stacked once."""
+    rng = np.random.default_rng(0)
+    weights = 0.1 * rng.normal(size=(WIDTH, WIDTH))
+    arguments = weights, rng.normal(size=(100, 32, WIDTH)), np.zeros((32, WIDTH))
+    peers = libraries("fxad", "fxad jit", "autograd", "torch", "JAX jit")
+    calls = {library.name: library.gradient(network, *arguments) for library in peers}
+    assert_same_numbers(calls, rtol=1e-9)
+    times = {name: 1e3 * seconds for name, seconds in race(calls).items()}
+    report.add(Row(f"gradient of a recurrent network, 100 steps of 32x{WIDTH}", "ms", times,
+                   "fxad / autograd", ratio(times, "autograd")))
+
+
 def repeated(loop, weights, start, **kwargs):
     """The same without inputs, by a loop that knows its number of steps, or by one that does not.
     """
