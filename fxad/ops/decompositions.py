@@ -25,6 +25,7 @@ from fxad.ops.eigen import beyond_rounding_p, eigh_p, inverse_or_zero, no_conver
 from fxad.ops.elementwise import abs_, add, imag, mul, neg, sign, sub
 from fxad.ops.indexing import take_along_axis
 from fxad.ops.matrices import (
+    WORK_IS_SEEN,
     adjoint,
     as_column,
     as_row,
@@ -42,6 +43,7 @@ from fxad.ops.matrices import (
     rows,
     swap,
     tril,
+    work,
 )
 from fxad.ops.shape import concatenate, flip, pad
 from fxad.ops.sorting import argsort, sort
@@ -73,6 +75,7 @@ cholesky_p: Primitive = matrix_primitive(
     impl=_cholesky_impl,
     jvp=_cholesky_jvp,
     cost=cubic(1 / 3),
+    scratch=work(lambda m, n: m * n),
 )
 
 
@@ -136,13 +139,21 @@ def _qr_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, full: bool) -> t
     return [q, r], [tq, tr]
 
 
+def _qr_scratch(a: Any, *, full: bool) -> int:
+    m, n = a.shape[-2:]
+    k = m if full else min(m, n)
+    copied = a.size + m * n + m * k - k * n + 35 * k
+    elements = copied if WORK_IS_SEEN else 1.1 * a.size
+    return int(elements * a.dtype.itemsize)
+
+
 qr_p: Primitive = matrix_primitive(
     "qr",
     abstract=_qr_abstract,
     impl=lambda xp, a, *, full: list(xp.qr(a, mode="complete" if full else "reduced")),
     jvp=_qr_jvp,
     cost=cubic(4.0),
-    scratch=1.1,
+    scratch=_qr_scratch,
 )
 
 
@@ -236,8 +247,23 @@ def _outside(basis: Any, x: Any) -> Any:
     return sub(x, matmul(basis, matmul(adjoint(basis), x)))
 
 
+def svd_work(m: int, n: int, *, full: bool, vectors: bool) -> float:
+    """Elements that LAPACK's divide and conquer works in, its copies of all operands included."""
+    k = min(m, n)
+    if not vectors:
+        return m * n + 77 * k
+    turned = 4 if 6 * max(m, n) >= 11 * k else 3  # a QR decomposition comes first
+    sides = m * m + n * n if full else (m + n) * k
+    return m * n + sides + turned * k * k + 17 * k
+
+
 svd_p: Primitive = matrix_primitive(
-    "svd", abstract=_svd_abstract, impl=_svd_impl, jvp=_svd_jvp, cost=cubic(20.0)
+    "svd",
+    abstract=_svd_abstract,
+    impl=_svd_impl,
+    jvp=_svd_jvp,
+    cost=cubic(20.0),
+    scratch=work(svd_work),
 )
 
 

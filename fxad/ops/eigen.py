@@ -37,6 +37,7 @@ from fxad.ops.matrices import (
     matrix_primitive,
     real_dtype,
     real_part,
+    work,
 )
 from fxad.ops.reduction import argmax
 from fxad.ops.solve import solve
@@ -116,7 +117,12 @@ def _eigh_jvp(
 
 
 eigh_p: Primitive = matrix_primitive(
-    "eigh", abstract=_eigh_abstract, impl=_eigh_impl, jvp=_eigh_jvp, cost=cubic(9.0)
+    "eigh",
+    abstract=_eigh_abstract,
+    impl=_eigh_impl,
+    jvp=_eigh_jvp,
+    cost=cubic(9.0),
+    scratch=work(lambda _, n, *, vectors, uplo: 3 * n * n + 13 * n if vectors else n * n + 36 * n),
 )
 
 
@@ -198,7 +204,12 @@ def _eig_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, vectors: bool) 
 
 
 eig_p: Primitive = matrix_primitive(
-    "eig", abstract=_eig_abstract, impl=_eig_impl, jvp=_eig_jvp, cost=cubic(25.0)
+    "eig",
+    abstract=_eig_abstract,
+    impl=_eig_impl,
+    jvp=_eig_jvp,
+    cost=cubic(25.0),
+    scratch=work(lambda _, n, *, vectors: 4 * n * n + 134 * n if vectors else n * n + 38 * n),
 )
 
 

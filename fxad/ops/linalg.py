@@ -25,7 +25,7 @@ from fxad.ops.base import (
     transpose,
 )
 from fxad.ops.contraction import matmul
-from fxad.ops.decompositions import svdvals
+from fxad.ops.decompositions import svd_work, svdvals
 from fxad.ops.eigen import eigvalsh
 from fxad.ops.einsum import einsum
 from fxad.ops.elementwise import (
@@ -44,6 +44,7 @@ from fxad.ops.elementwise import (
 from fxad.ops.indexing import getitem, zeros_beside
 from fxad.ops.logic import eq, gt, ne
 from fxad.ops.matrices import (
+    WORK_IS_SEEN,
     adjoint,
     cubic,
     hermitian_from_lower,
@@ -244,10 +245,15 @@ def _chain(x: Any, y: Any, z: Any) -> Any:
     return matmul(x, matmul(y, z))
 
 
-def _pinv_scratch(a: Any, rtol: Any, **_: Any) -> int:
-    """The singular vectors, and the left ones scaled."""
+def _pinv_scratch(a: Any, rtol: Any, *, hermitian: bool) -> int:
+    """The singular vectors, and the left ones scaled; or what finding them takes beside them."""
     m, n = a.shape[-2:]
-    return int(a.nbytes / max(m * n, 1) * min(m, n) * (2 * m + n))
+    count = a.size // max(m * n, 1)
+    elements = count * min(m, n) * (2 * m + n)
+    if WORK_IS_SEEN and not hermitian:
+        sides = count * (min(m, n) * (m + n) - m * n)
+        elements = max(elements, sides + int(svd_work(m, n, full=False, vectors=True)))
+    return int(elements * a.dtype.itemsize)
 
 
 pinv_p: Primitive = matrix_primitive(

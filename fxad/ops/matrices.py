@@ -172,6 +172,19 @@ def cubic(factor: float) -> Callable[..., tuple[float, float]]:
     return cost
 
 
+#: From 2.5 on NumPy allocates what LAPACK works in where ``tracemalloc`` sees it.
+WORK_IS_SEEN = np.lib.NumpyVersion(np.__version__) >= "2.5.0"
+
+
+def work(elements: Callable[..., float]) -> Callable[..., int]:
+    """The ``scratch`` of a decomposition: ``elements(m, n, **params)`` of its matrices."""
+
+    def scratch(a: Any, *others: Any, **params: Any) -> int:
+        return int(elements(*a.shape[-2:], **params) * a.dtype.itemsize) if WORK_IS_SEEN else 0
+
+    return scratch
+
+
 def lapack_error(operation: str, problem: str, way_out: str = "") -> np.linalg.LinAlgError:
     """NumPy's class of errors for matrices that a decomposition does not exist for."""
     return error(np.linalg.LinAlgError, operation, problem, way_out)

@@ -30,6 +30,7 @@ from fxad.ops.matrices import (
     swap,
     tril,
     triu,
+    work,
 )
 from fxad.ops.rules import nonlinear
 from fxad.ops.shape import pad, slice_in_dim
@@ -245,6 +246,7 @@ inv_p: Primitive = matrix_primitive(
     impl=_inv_impl,
     jvp=_inv_jvp,
     cost=cubic(2.0),
+    scratch=work(lambda m, n: 2 * m * n),
 )
 
 
