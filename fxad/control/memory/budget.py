@@ -28,8 +28,9 @@ from fxad.transforms.vmap import BatchTrace
 
 #: How many equations are derived at most to try changes of a plan.
 TRIED = 6000
-#: How many regions a plan has within one another at most: Python's own stack is as deep as they.
-DEEPEST = 12
+#: How many regions a plan has within one another at most: Python's own stack is as deep as they,
+#: and holds some fifty. ``n`` stages need ``n - 1`` only where no more than one state is kept.
+DEEPEST = 30
 
 
 class Choice(NamedTuple):
