@@ -222,9 +222,13 @@ class Product(Node):
         return (node for node in self.nodes if node is not None)
 
     def pull(self, ct: Any, eager: bool, give: Give) -> None:
-        """What the primitive's transpose rule says, for one operand at a time."""
+        """What the primitive's transpose rule says, for one operand at a time.
+
+        The last one first, as a program of its derivative has them: for ``x @ w`` the layer's
+        input is then free before its cotangent is there.
+        """
         transpose: Any = self.primitive.transpose
-        for i, node in enumerate(self.nodes):
+        for i, node in reversed(list(enumerate(self.nodes))):
             if node is not None:
                 operands = self.primals.copy()
                 operands[i] = node
