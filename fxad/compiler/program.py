@@ -17,7 +17,7 @@ from fxad.core.aval import ShapedArray
 from fxad.core.blame import SWITCHES, watching
 from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var, set_executor
 from fxad.core.primitive import Primitive
-from fxad.core.reuse import fresh_variables, written_over
+from fxad.core.reuse import Ownership, fresh_variables, ownership, written_over
 from fxad.core.source import register_replay
 from fxad.core.trace import EVAL, EvalTrace, under
 from fxad.core.tracebacks import name_operation
@@ -90,7 +90,10 @@ class Program:
         self.truths = [self.slots[v] for v in jaxpr.invars if v.aval == _TRUTH]
         self.xp = xp
         keep = set(jaxpr.constvars)
-        fresh, slopes = fresh_variables(jaxpr), _slopes(jaxpr)
+        # On a device calls are operations like others.
+        called = (lambda c: program_for(c, xp).owned) if xp is EvalTrace.namespace else None
+        self.owned: Ownership = ownership(jaxpr, called)
+        fresh, slopes = fresh_variables(jaxpr, called=called), _slopes(jaxpr)
         self.instructions = [
             self._instruction(eqn, [v for v in dead if v not in keep], fresh, eqn in slopes)
             for eqn, dead in zip(jaxpr.eqns, jaxpr.dead_after(), strict=True)

@@ -7,6 +7,7 @@ import pytest
 
 import fxad
 import fxad.numpy as fnp
+from fxad.core.reuse import ownership
 
 X = np.linspace(0.1, 1.0, 12).reshape(3, 4)
 
@@ -55,9 +56,40 @@ def products_and_sums_are_new(x):
     return fnp.tanh(product) + 1.0, fnp.exp(total), outer, fnp.sin(outer)
 
 
+@fxad.checkpoint
+def again(x):
+    return fnp.sin(x) * 2.0
+
+
+def operands_of_calls_live_on(x):
+    return fxad.grad(lambda v: (again(fnp.exp(v)) * fnp.exp(v) + again(fnp.exp(v))).sum())(x)
+
+
+def cotangents_are_handed_on(x):
+    """What is called gives its operand back, once as it is and once in another shape."""
+    same = fxad.checkpoint(lambda v, w: (v, w.reshape(4, 3)))
+
+    def f(v):
+        a, b = same(fnp.exp(v), fnp.sin(v))
+        return (again(a) * v).sum() + fnp.exp(b * 2.0).sum()
+
+    return fxad.grad(f)(x)
+
+
+def cotangents_of_two_are_one(x):
+    """A sum gives both of its operands the same cotangent."""
+    added = fxad.checkpoint(lambda v, w: v + w)
+    pulled = fxad.vjp(lambda v, w: again(added(fnp.sin(v), fnp.exp(w))), x, x)[1]
+    first, second = pulled(fnp.exp(x))
+    return fnp.negative(first) * 3.0, second, fxad.hvp(lambda v: again(again(v)).sum(), x, x)
+
+
 @pytest.mark.parametrize(
     "f",
     [
+        operands_of_calls_live_on,
+        cotangents_are_handed_on,
+        cotangents_of_two_are_one,
         products_and_sums_are_new,
         views_live_on,
         broadcasts_live_on,
@@ -117,3 +149,37 @@ def test_called_programs_free_the_operands_that_are_read_last():
         peaks.append(tracemalloc.get_traced_memory()[1] / x.nbytes)
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 0.1
+
+
+@pytest.mark.parametrize(
+    ("f", "results", "operands"),
+    [
+        (lambda x: fnp.sin(x) * 2.0, [True], [True]),
+        (lambda x: (x, fnp.sin(x)), [False, True], [False]),
+        (lambda x: fnp.exp(x).T, [False], [True]),
+        (lambda x: fnp.exp(x.T), [True], [False]),  # a view may have been kept
+        (lambda x: (lambda y: (y, y, fnp.cos(y)))(fnp.exp(x)), [False, False, True], [True]),
+        (lambda x: fxad.pure_callback(np.sin, x, x) * 2.0, [True], [False]),
+    ],
+)
+def test_what_a_called_program_owns_and_lets_go(f, results, operands):
+    assert ownership(fxad.make_jaxpr(f)(X).jaxpr) == (results, operands)
+
+
+def test_what_a_callback_keeps_of_its_operand_is_not_written_over():
+    kept = []
+
+    def keep(x):
+        kept.append(x)
+        return x * 2.0
+
+    @fxad.custom_vjp
+    def double(x):
+        return fxad.pure_callback(keep, x, x)
+
+    double.defvjp(lambda x: (double(x), x), lambda x, ct: (fxad.pure_callback(keep, ct, ct) * x,))
+    noted = fxad.checkpoint(lambda x: fnp.sin(double(x * 3.0)))
+    fxad.jit(fxad.grad(lambda x: noted(fnp.exp(x)).sum()))(X)
+    y = np.exp(X) * 3.0
+    for x, wanted in zip(kept, (y, np.cos(2.0 * y)), strict=True):
+        np.testing.assert_allclose(x, wanted, rtol=1e-12)

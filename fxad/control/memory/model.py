@@ -22,7 +22,7 @@ from fxad.control.memory.heap import Buffer, Heap, Storage
 from fxad.control.memory.steps import counted
 from fxad.core.aval import PYTHON_SCALARS, Shape, ShapedArray
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, sub_jaxprs
-from fxad.core.reuse import fresh_variables, written_over
+from fxad.core.reuse import Ownership, fresh_variables, ownership, written_over
 from fxad.ops.base import reshape_p
 from fxad.ops.layout import strides_of_reshaped
 
@@ -140,7 +140,7 @@ class Walk:
         self._bind(env, ((v, outside(v.aval)) for v in jaxpr.constvars))
         for value in handed:
             self.heap.drop(value.storage)
-        fresh = fresh_variables(jaxpr, own)
+        fresh = fresh_variables(jaxpr, own, self._called)
         for eqn, dead in zip(jaxpr.eqns, jaxpr.dead_after(), strict=True):
             operands = [self._read(env, v) for v in eqn.invars]
             if eqn.primitive.calls is not None:
@@ -162,6 +162,9 @@ class Walk:
         for value in env.values():
             self.heap.drop(value.storage)
         return results
+
+    def _called(self, closed: ClosedJaxpr) -> Ownership:
+        return ownership(self._ready(closed).jaxpr, self._called)
 
     def copied(self, aval: ShapedArray) -> Value:
         """A copy of a value for the user."""
