@@ -8,6 +8,7 @@ import numpy as np
 import fxad
 import fxad.numpy as fnp
 from fxad.backends.pool import pool
+from fxad.control.memory.chain import turns
 
 RNG = np.random.default_rng(0)
 
@@ -141,3 +142,8 @@ PROGRAMS = {
     "blocks": blocks(16, 20_000),
     "gathered": gathered(),
 }
+
+
+def depth(plan):
+    """How many regions of a plan there are within one another."""
+    return max((1 + depth(turn.parts) for region in plan for turn in turns(region)), default=0)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 import fxad.config as config
+from fxad.control.recomputed import written_out
 from fxad.core.aval import PYTHON_SCALARS
-from fxad.core.inlining import Builder, inline_calls
+from fxad.core.inlining import Builder
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, check_jaxpr, dce_jaxpr
 from fxad.core.primitive import Primitive
 from fxad.core.trace import EVAL
@@ -28,11 +29,12 @@ Pass = Callable[[Jaxpr], Jaxpr]
 
 
 def inline(jaxpr: Jaxpr) -> Jaxpr:
-    """Puts the equations of called jaxprs in the place of the calls; ``checkpoint`` stays.
+    """Puts the equations of called jaxprs in the place of the calls.
 
-    Unless its ``prevent_cse`` is off: what it computes again is then found to be there already.
+    What ``checkpoint`` computes again stays, unless its ``prevent_cse`` is off: it is then found
+    to be there already.
     """
-    return inline_calls(jaxpr, lambda eqn: not eqn.params.get("prevent_cse"))
+    return written_out(jaxpr)
 
 
 def dce(jaxpr: Jaxpr) -> Jaxpr:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import compress
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import fxad.control.policies as policies
 import fxad.tree as tree
 from fxad.control.body import canonical
-from fxad.control.call import bind_call, call_primitive, spread
+from fxad.control.call import Call, bind_call, call_primitive, per_jaxpr, present, spread
 from fxad.control.effects import refuse_io_twice
 from fxad.control.memory.budget import run_within
 from fxad.control.policies import ByPolicy, Policy, checked_policy
 from fxad.control.saving import linearize_saving
 from fxad.core.aval import aval_of
 from fxad.core.blame import watching
-from fxad.core.jaxpr import ClosedJaxpr, Eqn, Var, alike, axis_names
+from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Var, alike, axis_names
 from fxad.core.source import error
 from fxad.core.staging import hoist, stage
 from fxad.core.tracebacks import public_as
@@ -27,23 +28,86 @@ from fxad.transforms.common import check_callable, flatten_inputs, flatten_outpu
 from fxad.transforms.watch import call_watched
 
 
+class Turn(NamedTuple):
+    """A part of a function that is pulled back by itself, from arguments of the whole.
+
+    Args:
+      eqn: its equation.
+      pushed: what makes the tangents of its results, and which of its operands that reads.
+      nonzero: which of its operands have tangents.
+      out_nonzero: which of its results have.
+    """
+
+    eqn: Eqn
+    pushed: Call
+    kept: list[int]
+    nonzero: tuple[bool, ...]
+    out_nonzero: list[bool]
+
+
 def _linearize(
     primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: ClosedJaxpr, **params: Any
 ) -> tuple[list[Any], list[Any]]:
     """The tangents come from a call of their own, which computes again what is not saved."""
     params.pop("axis_name")
     nonzero = tuple(t is not None for t in tangents)
+    turns = _turns(jaxpr, nonzero) if params["policy"] is None else None
+    if turns is not None:
+        outs = bind_call(checkpoint_p, jaxpr, primals, **params)
+        return outs, _push_turns(jaxpr, turns, primals, tangents, params)
     saveable = ByPolicy(params["policy"] or policies.nothing_saveable)
-    (forward, consts), (pushed, backward_consts), kept, out_nonzero = linearize_saving(
-        jaxpr, nonzero, saveable
-    )
-    refuse_io_twice("checkpoint", pushed)
+    (forward, consts), pushed, kept, out_nonzero = linearize_saving(jaxpr, nonzero, saveable)
     outs = bind_call(checkpoint_p, forward, [*consts, *primals], **params)
     count = len(jaxpr.out_avals)
-    moved = [t for t in tangents if t is not None]
-    operands = [*backward_consts, *(primals[i] for i in kept), *outs[count:], *moved]
-    tangents_out = bind_call(checkpoint_p, pushed, operands, **params | {"linear": True})
-    return outs[:count], spread(tangents_out, out_nonzero)
+    operands = [*(primals[i] for i in kept), *outs[count:], *present(tangents)]
+    return outs[:count], spread(_push(pushed, operands, params), out_nonzero)
+
+
+def _push(pushed: Call, operands: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    program, consts = pushed
+    refuse_io_twice("checkpoint", program)
+    options = params | {"linear": True, "differentiated": True}
+    return bind_call(checkpoint_p, program, [*consts, *operands], **options)
+
+
+@per_jaxpr
+def _turns(closed: ClosedJaxpr, nonzero: tuple[bool, ...]) -> list[Turn] | None:
+    """The parts of a function that can be pulled back one after another; None where it has none.
+
+    They are checkpointed themselves, and read nothing again but arguments of the whole.
+    """
+    jaxpr, turns = closed.jaxpr, list[Turn]()
+    active, inputs = set[Atom](compress(jaxpr.invars, nonzero)), set[Atom](jaxpr.invars)
+    for eqn in jaxpr.eqns:
+        if eqn.primitive is not checkpoint_p or eqn.params["policy"] or eqn.params["linear"]:
+            return None
+        flags = tuple(v in active for v in eqn.invars)
+        if any(flags):
+            keep_none = ByPolicy(policies.nothing_saveable)
+            saving = linearize_saving(eqn.params["jaxpr"], flags, keep_none)
+            if any(eqn.invars[i] not in inputs for i in saving.kept):
+                return None
+            turns.append(Turn(eqn, saving.tangents, saving.kept, flags, saving.out_nonzero))
+            active.update(compress(eqn.outvars, saving.out_nonzero))
+    return turns
+
+
+def _push_turns(
+    closed: ClosedJaxpr,
+    turns: Sequence[Turn],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    params: dict[str, Any],
+) -> list[Any]:
+    jaxpr = closed.jaxpr
+    values: dict[Atom, Any] = dict(zip(jaxpr.invars, primals, strict=True))
+    pushed: dict[Atom, Any] = dict(zip(jaxpr.invars, tangents, strict=True))
+    for turn in turns:
+        kept = [values[turn.eqn.invars[i]] for i in turn.kept]
+        moved = [pushed[v] for v in compress(turn.eqn.invars, turn.nonzero)]
+        results = _push(turn.pushed, [*kept, *moved], params)
+        pushed.update(zip(compress(turn.eqn.outvars, turn.out_nonzero), results, strict=True))
+    return [pushed.get(v) for v in jaxpr.outvars]
 
 
 checkpoint_p = call_primitive("checkpoint", linearize=_linearize, inlines="jaxpr")
@@ -77,8 +141,10 @@ def checkpoint(
       memory_budget: how many bytes a gradient of ``fun`` may allocate at most: what it keeps,
         what it computes again, cotangents and results, its arguments aside. What is kept is then
         chosen so that the least is computed again (``memory_plan`` tells what there is to
-        choose); the budget is that of all examples together under ``vmap``, and a loop is one
-        step of what is planned: give loops a ``checkpoint`` of their own. Not with a policy.
+        choose): the best there is for a chain of up to 96 operations, which are planned in groups
+        beyond, and close to it where values skip some. The budget is that of all examples together
+        under ``vmap``, and a loop is one step of what is planned: give loops a ``checkpoint`` of
+        their own. Not with a policy.
       static_argnums: positions of arguments that are not arrays, or whose values ``fun`` needs.
       static_argnames: names of such arguments, passed by name.
 
@@ -122,6 +188,7 @@ def checkpoint(
     check_callable("checkpoint", fun)
     policy = checked_policy("checkpoint", policy)
     options = {"policy": policy, "prevent_cse": _check_prevent_cse(prevent_cse)}
+    options["differentiated"] = False
     budget = _check_budget(memory_budget, policy)
     numbers = _check_static(static_argnums)
     names = _check_static_names(static_argnames)
@@ -146,11 +213,7 @@ def checkpoint(
             out_structures.append(out_structure)
             return outs
 
-        closed, consts = hoist(stage(flat_fun, [aval_of(x) for x in leaves], "checkpoint"))
-        # Traced anew, since what it closes over may be another by now, but derived only once.
-        known = programs.get(tuple(closed.in_avals))
-        if known is None or not alike(known.jaxpr, closed.jaxpr):
-            known = programs[tuple(closed.in_avals)] = canonical(fun, closed)
+        known, consts = _staged(fun, flat_fun, leaves, programs)
         if budget is not None:
             outs = run_within(known, consts, leaves, budget, repeated)
         else:
@@ -161,10 +224,25 @@ def checkpoint(
     return checkpointed
 
 
+def _staged(
+    fun: Callable[..., Any],
+    flat_fun: Callable[..., list[Any]],
+    leaves: Sequence[Any],
+    programs: dict[Any, ClosedJaxpr],
+) -> Call:
+    """Traced anew, since what it closes over may be another by now, but derived only once."""
+    closed, consts = hoist(stage(flat_fun, [aval_of(x) for x in leaves], "checkpoint"))
+    key = tuple(closed.in_avals)
+    known = programs.get(key)
+    if known is None or not alike(known.jaxpr, closed.jaxpr):
+        known = programs[key] = canonical(fun, closed)
+    return known, consts
+
+
 def repeated(inner: ClosedJaxpr, operands: Sequence[Var], results: Sequence[Var]) -> Eqn:
     """The equation that runs a part of a function again, for ``memory_budget``."""
     params = {"jaxpr": inner, "name": "again", "axis_name": axis_names(inner), "linear": False}
-    options = {"policy": None, "prevent_cse": True}
+    options = {"policy": None, "prevent_cse": True, "differentiated": False}
     return Eqn(checkpoint_p, operands, results, params | options, inner.eqns[0].source)
 
 

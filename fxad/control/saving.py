@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from fxad.control.branches import cond_p
 from fxad.control.call import Call, per_jaxpr
 from fxad.control.loop import scan_p
+from fxad.control.recomputed import choose_recomputed, recomputed_p
 from fxad.control.saving_inner import (
     Choice,
     Offloadable,
@@ -103,7 +104,11 @@ def linearize_saving(
 
 
 #: What saves values within itself, and what linear ones have to save.
-_CHOICES = {scan_p: choose_in_loop, cond_p: choose_in_branches}
+_CHOICES = {
+    scan_p: choose_in_loop,
+    cond_p: choose_in_branches,
+    recomputed_p: choose_recomputed,
+}
 _FACTORS = {scan_p: factors_of_loop, cond_p: factors_of_branches}
 
 

@@ -36,19 +36,23 @@ def test_inline_puts_called_programs_in_place_of_the_calls():
         """)
 
 
-def test_inline_leaves_checkpoints_alone_that_prevent_it():
+def test_inline_leaves_alone_what_checkpoints_compute_again():
     def square(x):
         return x * x
 
-    check(passes.inline, fxad.jit(fxad.checkpoint(square)), (np.float64(1.0),), """
+    check(passes.inline, fxad.grad(fxad.checkpoint(square)), (np.float64(1.0),), """
         { lambda ; a:f64[]. let
+            _:f64[] = mul a a
             b:f64[] = checkpoint[
-              jaxpr={ lambda ; a:f64[]. let
-                    b:f64[] = mul a a
-                  in (b,) }
+              differentiated=True
+              jaxpr={ lambda ; a:f64[] b:f64[]. let
+                    c:f64[] = mul b a
+                    d:f64[] = mul b a
+                    e:f64[] = add_any c d
+                  in (e,) }
               name=square
               prevent_cse=True
-            ] a
+            ] a 1.0:f64[]
           in (b,) }
         """)
     plain = fxad.jit(fxad.checkpoint(square, prevent_cse=False))

@@ -137,12 +137,15 @@ def test_called_programs_free_the_operands_that_are_read_last():
 
     def nested(depth):
         if not depth:
-            return lambda x: fnp.sin(fnp.sin(x))
-        return lambda x: fxad.checkpoint(nested(depth - 1))(fnp.sin(x) + 1.0)
+            return lambda x: fnp.cumsum(fnp.cumsum(x))
+        return lambda x: fxad.checkpoint(nested(depth - 1))(fnp.cumsum(x * 2.0)).reshape(x.shape)
 
     x, peaks = np.ones((150, 150)), []
     for depth in (1, 5):
-        program = fxad.jit(nested(depth))
+        function = nested(depth)
+        program = fxad.jit(lambda ct, function=function: fxad.vjp(function, x)[1](ct)[0])
+        text = str(fxad.make_jaxpr(program)(x))
+        assert text.count("differentiated=True") == depth
         program(x)
         tracemalloc.start()
         program(x)

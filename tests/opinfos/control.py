@@ -7,11 +7,16 @@ import numpy as np
 
 import fxad
 from fxad.compiler.jit import jit_p
-from fxad.control.checkpoint import checkpoint_p
+from fxad.control.checkpoint import checkpoint_p, repeated
 from fxad.control.custom_jvp import custom_jvp_p
 from fxad.control.custom_vjp import custom_linear_p, custom_vjp_p
 from fxad.control.custom_vmap import custom_vmap_p, sequential_vmap
 from fxad.control.linear_call import linear_call, linear_call_p
+from fxad.control.memory.chain import Region
+from fxad.control.memory.stages import Stages
+from fxad.control.recomputed import recompute_p, recomputed_p
+from fxad.core.aval import aval_of
+from fxad.core.staging import stage
 from fxad.ops.identity import name_p
 from fxad.ops.transfer import fetch_p, offload_p
 from tests.opinfo import COMPLEX, EVERY, REAL, OpInfo, SampleInput, array
@@ -104,6 +109,14 @@ def _sines(rng: np.random.Generator, dtype: np.dtype[Any]) -> Iterable[SampleInp
     yield SampleInput((array(rng, (3,), dtype),))
 
 
+def in_turns(x: Any, y: Any) -> Any:
+    """As ``free``, kept as little of as there is: three regions, each at the start of another."""
+    staged = stage(lambda *xs: list(free(*xs)), [aval_of(x), aval_of(y)], "in_turns")
+    stages = Stages(staged, [True, True], repeated)
+    plan = (Region(0, len(stages.cuts) - 1, (Region(0, 2, (Region(0, 1),)),)),)
+    return tuple(stages.rewritten(plan)(x, y))
+
+
 TABLE = (
     call("jit", lambda x, y: fxad.jit(inner)(x, y), jit_p),
     call("jit_of_jit", lambda x, y: fxad.jit(lambda *xs: fxad.jit(inner)(*xs))(x, y)),
@@ -111,6 +124,7 @@ TABLE = (
     call("checkpoint_of_jit", fxad.checkpoint(fxad.jit(inner)), checkpoint_p),
     call("checkpoint_by_policy", fxad.checkpoint(named_inner, policy=POLICY), checkpoint_p),
     call("checkpoint_offloading", fxad.checkpoint(named_inner, policy=OFFLOAD), offload_p, fetch_p),
+    call("checkpoint_in_turns", in_turns, recomputed_p, recompute_p, ref=free),
     OpInfo("checkpoint_name", lambda x: fxad.checkpoint_name(x, "x"), lambda x: x, _sines,
            EVERY, (name_p,)),
     call("custom_jvp", with_jvp, custom_jvp_p),

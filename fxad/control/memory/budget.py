@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
 from itertools import islice
 from math import prod
@@ -12,7 +13,7 @@ import numpy as np
 from fxad.control.call import jaxpr_cost, per_jaxpr
 from fxad.control.custom import has_tangent
 from fxad.control.effects import refuse_io_twice
-from fxad.control.memory.chain import SLOTS, Plan, Solution, depth, neighbours
+from fxad.control.memory.chain import SLOTS, Plan, Solution, neighbours
 from fxad.control.memory.derivative import gradient, work_of
 from fxad.control.memory.ghosts import run_on_ghosts
 from fxad.control.memory.heap import readable
@@ -28,9 +29,6 @@ from fxad.transforms.vmap import BatchTrace
 
 #: How many equations are derived at most to try changes of a plan.
 TRIED = 6000
-#: How many regions a plan has within one another at most: Python's own stack is as deep as they,
-#: and holds some fifty. ``n`` stages need ``n - 1`` only where no more than one state is kept.
-DEEPEST = 30
 
 
 class Choice(NamedTuple):
@@ -75,7 +73,8 @@ class Planner:
         inlined = inline_calls(closed.jaxpr, _is_plain_call)
         self.nonzero, self.compiled, self.copies = tuple(nonzero), compiled, copies
         self.prepare = prepare
-        self.stages = Stages(ClosedJaxpr(dce_jaxpr(inlined)), nonzero, repeat)
+        # What runs one operation after another is held by the frames of who called it.
+        self.stages = Stages(ClosedJaxpr(dce_jaxpr(inlined)), nonzero, repeat, not compiled)
         self._tried: dict[Plan, Choice] = {}
 
     def tried(self, plan: Plan) -> Choice:
@@ -105,16 +104,10 @@ class Planner:
         plain = self.tried(())
         if plain.peak <= budget:
             return plain
-        plans = self._plans(budget)
-        low, high = 0, len(plans)
-        while low < high:
-            middle = (low + high) // 2
-            if self.tried(plans[middle]).peak <= budget:
-                low = middle + 1
-            else:
-                high = middle
-        for plan in plans[low : low + 4]:  # more memory for the recursion may be less in truth
-            self.tried(plan)
+        solution, frugal = self._solved(budget)
+        low = bisect(frugal, budget, key=lambda slots: self.tried(solution.plan(slots)).peak)
+        for slots in frugal[low : low + 4]:  # more memory for the recursion may be less in truth
+            self.tried(solution.plan(slots))
         fitting = [choice for choice in self._tried.values() if choice.peak <= budget]
         best = min(fitting, key=lambda choice: (choice.work, choice.peak), default=None)
         return best if best is None or self.stages.chain.simple else self._refined(best, budget)
@@ -134,8 +127,8 @@ class Planner:
                     break
         return best
 
-    def _plans(self, capacity: int) -> list[Plan]:
-        """The best plans for the amounts of memory up to a capacity, the most frugal first.
+    def _solved(self, capacity: int) -> tuple[Solution, list[int]]:
+        """The best plans up to an amount of memory, and where more of it is less work.
 
         Buffers that values share are counted for each in the chain: it is asked for more memory,
         by what it counts too much where everything is kept.
@@ -144,19 +137,16 @@ class Planner:
         capacity = capacity // self.copies + max(chain.plain_peak() - plain, 0)
         solution = Solution(chain, capacity + capacity // 4, SLOTS)
         work = solution.work()
-        better = np.flatnonzero(np.isfinite(work) & (work < np.append(np.inf, work[:-1])))
-        plans = [solution.plan(int(slots)) for slots in better]
-        return [plan for plan in plans if depth(plan) <= DEEPEST]
+        better = np.isfinite(work) & (work < np.append(np.inf, work[:-1]))
+        return solution, np.flatnonzero(better).tolist()
 
     def least(self) -> Choice:
         """The least peak that any plan has."""
-        capacity = self.tried(()).peak
-        for _ in range(3):  # the finer the closer to what is needed
-            plans = self._plans(capacity)
-            if not plans:
-                break
-            best = min(map(self.tried, plans[:4]), key=lambda choice: choice.peak)
-            capacity = best.peak
+        capacity, before = self.tried(()).peak, 0
+        while capacity != before:  # the finer the closer to what is needed
+            solution, frugal = self._solved(capacity)
+            found = [self.tried(solution.plan(slots)).peak for slots in frugal[:2]]
+            before, capacity = capacity, min([capacity, *found])
         return min(self._tried.values(), key=lambda choice: choice.peak)
 
 

@@ -22,6 +22,9 @@ SLOTS = 256
 
 _NONE, _OUTPUT, _ALL = range(3)
 
+#: Work by what is known of the operands of the first stage, its number, the end, and the slots.
+Table = list[Any]
+
 
 class Region(NamedTuple):
     """Stages ``start`` to ``stop`` that run again, with the regions among them that do so twice."""
@@ -34,9 +37,20 @@ class Region(NamedTuple):
 Plan = tuple[Region, ...]
 
 
-def depth(plan: Plan) -> int:
-    """How many regions there are within one another."""
-    return max((1 + depth(region.parts) for region in plan), default=0)
+def turns(region: Region) -> list[Region]:
+    """The parts in which a region is pulled back, the first to run first.
+
+    A region that begins with another one runs up to the end of that, then the rest of it is pulled
+    back, then the other one, from the same state: they need not be within one another.
+    """
+    found = [region]
+    while found[-1].parts and found[-1].parts[0].start == region.start:
+        outer = found.pop()
+        first, *rest = outer.parts
+        if first.stop < outer.stop:
+            found.append(Region(first.stop, outer.stop, tuple(rest)))
+        found.append(first)
+    return found[::-1]
 
 
 def neighbours(plan: Plan, start: int, stop: int) -> Iterator[Plan]:
@@ -57,38 +71,53 @@ def neighbours(plan: Plan, start: int, stop: int) -> Iterator[Plan]:
 
 
 class Stage(NamedTuple):
-    """What one stage costs. Bytes are beside those of its inputs, unless said otherwise.
+    """What one stage costs. Bytes are beside those of its operands.
 
     Args:
       work: of running it.
       running: bytes while it runs, results included.
-      backward: bytes while it is pulled back, the cotangents of its outputs included.
+      running_over: the same if nothing reads its operands later, so that their memory is free.
+      backward: bytes while it is pulled back, beside what it keeps, the cotangents of its outputs
+        included.
+      backward_over: the same if its operands are free once they have been read.
       keeps_input: bytes of values that no stage before it reads and its derivative does.
       keeps: bytes of other values that its derivative reads.
       keeps_output: bytes of its outputs that its derivative reads.
       last_work: of running it for its derivative alone.
       last_running: bytes while that runs.
+      last_running_over: the same if nothing reads its operands later.
     """
 
     work: float
     running: int
+    running_over: int
     backward: int
+    backward_over: int
     keeps_input: int
     keeps: int
     keeps_output: int
     last_work: float
     last_running: int
+    last_running_over: int
 
 
 class Interval(NamedTuple):
-    """A value that goes from stage to stage: bytes, who makes it, who reads it first and last."""
+    """A value that goes from stage to stage.
+
+    Args:
+      nbytes: its size.
+      made: the stage that makes it.
+      first: the stage that reads it first.
+      last: the stage that reads it last.
+      pulled: the stage that first makes its cotangent on the way back, in memory of its own; that
+        of ``made`` if there is none.
+    """
 
     nbytes: int
     made: int
     first: int
     last: int
-    #: Whether it has a cotangent.
-    active: bool = True
+    pulled: int
 
 
 class Chain:
@@ -99,26 +128,34 @@ class Chain:
       values: what some stages make and others read; not arguments, which the caller keeps.
       gradients: for each number of stages, the bytes of finished gradients once all stages from
         there on have been pulled back.
+      results: the bytes of the results of the whole, which are there from the forward pass on.
+      eager: what the stages cost where they run one operation after another, as those do then
+        that run once. Who calls a region holds the cotangents of its end until it is pulled back.
     """
 
     def __init__(
-        self, stages: Sequence[Stage], values: Sequence[Interval], gradients: Sequence[int]
+        self,
+        stages: Sequence[Stage],
+        values: Sequence[Interval],
+        gradients: Sequence[int],
+        results: int = 0,
+        eager: Sequence[Stage] | None = None,
     ) -> None:
         self.stages = list(stages)
+        self.eager = None if eager is None else list(eager)
         #: Whether every value is read by the next stage alone: the recursion is exact then.
         self.simple = all(v.made + 1 == v.first == v.last for v in values)
         count = len(self.stages)
         self.cotangents = [
-            sum(v.nbytes for v in values if v.active and v.made < k <= v.last)
-            for k in range(count + 1)
+            sum(v.nbytes for v in values if v.made < k <= v.pulled) for k in range(count + 1)
         ]
-        self.after = [c + g for c, g in zip(self.cotangents, gradients, strict=True)]
-        #: Bytes while a stage is pulled back, beside what is kept.
-        self.pulling = [
-            self.after[s + 1]
-            + stage.backward
-            - sum(v.nbytes for v in values if v.active and v.made == s and v.last > s)
-            for s, stage in enumerate(self.stages)
+        pulled = [c + g + results for c, g in zip(self.cotangents, gradients, strict=True)]
+        #: Bytes of cotangents, gradients and results while what comes before a stage is at work.
+        self.after = [*pulled[:-1], 0]
+        #: Those beside what a stage has while it is pulled back.
+        self.beside = [
+            pulled[s + 1] - sum(v.nbytes for v in values if v.made == s < v.pulled)
+            for s in range(count)
         ]
         self.forward = np.concatenate([[0.0], np.cumsum([s.work for s in self.stages])])
         self.reads = np.zeros((count + 1, count + 1), np.int64)
@@ -127,30 +164,40 @@ class Chain:
             # A region keeps what it is the first to read; within one, what it made is alive.
             self.reads[v.made + 1 : v.first + 1, v.first + 1 :] += v.nbytes
             alive[: v.made + 1, v.made + 1 : v.last + 1] += v.nbytes
-        running = np.array([s.running for s in self.stages])
         #: ``running[s, e]``: bytes while the stages from s to e run and nothing is kept.
         self.running = np.zeros((count + 1, count + 1), np.int64)
-        for s in range(count):
-            self.running[s, s + 1 :] = np.maximum.accumulate(alive[s, s:count] + running[s:])
+        for s, stage in enumerate(self.stages):
+            running = [stage.running, *(other.running_over for other in self.stages[s + 1 :])]
+            self.running[s, s + 1 :] = np.maximum.accumulate(alive[s, s:count] + running)
 
-    def keeping(self, start: int, known: int) -> tuple[int, int]:
-        """Bytes that a plain stage keeps beside what is kept, and those of what it reads."""
-        stage = self.stages[start]
-        own = stage.keeps + stage.keeps_output
-        if known == _ALL:
-            return own, 0
+    def plain(
+        self, start: int, known: int, again: bool = False, last: bool = False
+    ) -> tuple[int, int, int]:
+        """What a stage keeps beside what is kept, and bytes while it runs and is pulled back.
+
+        ``last`` says that it runs again, for its derivative alone.
+        """
+        stage = self.stages[start] if again or self.eager is None else self.eager[start]
+        own, read = stage.keeps + stage.keeps_output, int(self.reads[start, start + 1])
         there = self.known_output(start) if known == _OUTPUT else 0
-        read = max(int(self.reads[start, start + 1]) - there, 0)
-        return own + max(stage.keeps_input - there, 0), read
+        running = stage.last_running if last else stage.running
+        if known == _ALL:
+            return own, running, own + self.beside[start] + stage.backward
+        added = own + max(stage.keeps_input - there, 0)
+        pulling = added + self.beside[start]
+        if there:
+            return added, max(read - there, 0) + running, pulling + stage.backward
+        if not stage.keeps_input:
+            running = stage.last_running_over if last else stage.running_over
+        return added, read + running, pulling + stage.backward_over
 
     def plain_peak(self) -> int:
         """The bytes that it takes if everything is kept."""
         peak = kept = 0
         known = _ALL
         for s, stage in enumerate(self.stages):
-            added, read = self.keeping(s, known)
-            running = self.after[-1] + read + stage.running
-            peak = max(peak, kept + max(running, added + self.pulling[s]))
+            added, running, pulling = self.plain(s, known)
+            peak = max(peak, kept + max(self.after[-1] + running, pulling))
             kept, known = kept + added, _OUTPUT if stage.keeps_output else _NONE
         return peak
 
@@ -168,9 +215,9 @@ class Chain:
 
 def _unit(chain: Chain, capacity: int, slots: int) -> int:
     """The common divisor of all bytes, if the capacity is few of them; else one that is."""
-    parts = {*chain.after, *chain.pulling, *chain.reads.flat, *chain.running.flat}
-    for stage in chain.stages:
-        parts.update((stage.keeps_input, stage.keeps, stage.keeps_output, stage.last_running))
+    parts = {*chain.after, *chain.beside, *chain.reads.flat, *chain.running.flat}
+    for stage in [*chain.stages, *(chain.eager or ())]:
+        parts.update(n for name, n in stage._asdict().items() if not name.endswith("work"))
     divisor = math.gcd(*map(int, parts)) or 1
     return divisor if capacity <= slots * divisor else -(-capacity // slots)
 
@@ -189,95 +236,109 @@ class Solution:
         self.chain, self.count = chain, len(chain.stages)
         self.unit = _unit(chain, capacity, slots)
         self.slots = capacity // self.unit
-        shape = (self.count + 1, self.count + 1, self.slots + 1)
-        self._again = [np.full(shape, np.inf) for _ in range(3)]
-        self._choice = [np.zeros(shape, np.int32) for _ in range(3)]
-        for known in range(3):
-            for s in range(self.count + 1):
-                self._again[known][s, s] = 0.0
-        for length in range(1, self.count + 1):
-            for s in range(self.count + 1 - length):
-                t = s + length
-                for known in range(3):
-                    if known == _OUTPUT and not chain.known_output(s):
-                        best = self._again[_NONE][s, t], self._choice[_NONE][s, t]
-                    else:
-                        best = self._best(s, t, known, self._again, True)
-                    self._again[known][s, t], self._choice[known][s, t] = best
-        self._first = [np.full((self.count + 1, self.slots + 1), np.inf) for _ in range(3)]
-        self._first_choice = [np.zeros_like(f, np.int32) for f in self._first]
-        for known in range(3):
-            self._first[known][self.count] = 0.0
-        for s in reversed(range(self.count)):
-            for known in range(3):
-                self._first[known][s], self._first_choice[known][s] = self._best(
-                    s, self.count, known, [f[:, None] for f in self._first], False
-                )
+        count = self.count
+        #: Regions within others; those that are called from outside; what runs once.
+        self._again = self._table(count + 1)
+        self._called = self._again if chain.eager is None else self._table(count + 1)
+        self._first = self._table(1)
+        for length in range(1, count + 1):
+            for s in range(count + 1 - length):
+                self._solve(self._again, s, s + length)
+                if self._called is not self._again:
+                    self._solve(self._called, s, s + length)
+        for s in reversed(range(count)):
+            self._solve(self._first, s, count)
 
     def work(self) -> Any:
         """The least extra work for each number of slots; infinite where there is no plan."""
-        return self._first[_ALL][0]
+        return self._first[_ALL][0, -1]
 
     def plan(self, slots: int) -> Plan:
         """The plan that does the least extra work in this memory."""
-        return self._parts(0, self.count, slots, _ALL, self._first_choice)
+        return self._parts(self._first, 0, self.count, slots)
 
-    def _parts(self, s: int, t: int, slots: int, known: int, choices: Any) -> Plan:
-        parts = []
-        again = choices is self._choice
+    def _table(self, ends: int) -> Table:
+        work = [np.full((self.count + 1, ends, self.slots + 1), np.inf) for _ in range(3)]
+        for known in work:
+            for end in range(1, ends + 1):
+                known[-end, -end] = 0.0
+        return work
+
+    def _end(self, table: Table, t: int) -> int:
+        return 0 if table is self._first else t
+
+    def _solve(self, table: Table, s: int, t: int) -> None:
+        for known in range(3):
+            if known == _OUTPUT and not self.chain.known_output(s):
+                best = table[_NONE][s, self._end(table, t)]
+            else:
+                best = self._candidates(table, s, t, known).min(0)
+            table[known][s, self._end(table, t)] = best
+
+    def _parts(self, table: Table, s: int, t: int, slots: int) -> Plan:
+        parts, known = [], _ALL
         while s < t:
-            of = choices[known][s, t] if again else choices[known][s]
-            stop = int(of[slots])
-            if not stop:
-                slots -= int(self._up(self.chain.keeping(s, known)[0]))
+            choice = int(self._candidates(table, s, t, known)[:, slots].argmin())
+            if not choice:
+                slots -= int(self._up(self.chain.plain(s, known, table is not self._first)[0]))
                 known = _OUTPUT if self.chain.stages[s].keeps_output else _NONE
                 s += 1
                 continue
+            stop = s + choice
             slots -= int(self._up(self.chain.kept(s, stop, known)))
-            inner = self._parts(s, stop, slots, _ALL, self._choice)
-            parts.append(Region(s, stop, inner))
+            inner, held = self._inner(table, t, known)
+            left = slots - int(self._up(held))
+            parts.append(Region(s, stop, self._parts(inner, s, stop, left)))
             s, known = stop, _NONE
         return tuple(parts)
 
-    def _best(self, s: int, t: int, known: int, rest: Any, again: bool) -> tuple[Any, Any]:
-        """The least work for the stages from s to t, and the choice that is to be made first.
+    def _candidates(self, table: Table, s: int, t: int, known: int) -> Any:
+        """The least work for the stages from s to t, for each choice of what comes first.
 
-        ``rest`` is what the stages after the first item cost; ``again`` says that all of this
-        runs a second time, so that the forward pass is work as well.
+        That is the stage itself, or a region up to any of the next ones.
         """
-        chain, column = self.chain, t if again else 0
-        base = chain.after[t]
-        ends = np.arange(s + 1, t + 1)
+        chain, ends = self.chain, slice(s + 1, t + 1)
+        work = np.empty((t - s + 1, self.slots + 1))
+        self._plain(table, s, t, known, work[:1])
+        inner, held = self._inner(table, t, known)
+        work[1:] = inner[_ALL][s, ends]
+        if held:
+            self._shift(work[1:], np.full(t - s, held))
+        work[1:] += table[_NONE][ends, self._end(table, t)]
+        if table is not self._first:  # the last region of a part runs once, for its derivative
+            work[1:-1] += (chain.forward[s + 1 : t] - chain.forward[s])[:, None]
         kept = chain.kept(s, ends, known)
-        needs = base + kept + chain.running[s, ends]
-        both = rest[_NONE][ends, column] + self._again[_ALL][s, ends]
-        work = self._shifted(both, kept, needs)
-        if again:
-            work += np.where(ends == t, 0.0, chain.forward[ends] - chain.forward[s])[:, None]
-        plain = self._plain(s, t, known, rest, again)
-        work = np.concatenate([plain[None], work])
-        choice = work.argmin(0)
-        return np.take_along_axis(work, choice[None], 0)[0], np.where(choice, s + choice, 0)
+        self._shift(work[1:], kept, chain.after[t] + kept + chain.running[s, ends])
+        return work
 
-    def _plain(self, s: int, t: int, known: int, rest: Any, again: bool) -> Any:
+    def _inner(self, table: Table, t: int, known: int) -> tuple[Table, int]:
+        """Where regions of a table are looked up, and the bytes that are held for them beside.
+
+        A region at the start of another is a turn of its own, called from where the other is.
+        """
+        if table is self._again or (table is self._called and known != _ALL):
+            return self._again, self.chain.cotangents[t] * (table is not self._again)
+        return self._called, 0
+
+    def _plain(self, table: Table, s: int, t: int, known: int, out: Any) -> None:
         """The work if the first stage keeps what its derivative reads."""
-        chain, stage, column = self.chain, self.chain.stages[s], t if again else 0
+        chain, stage, again = self.chain, self.chain.stages[s], table is not self._first
         last = again and s == t - 1
-        added, read = chain.keeping(s, known)
-        running = stage.last_running if last else stage.running
-        need = max(chain.after[t] + read + running, added + chain.pulling[s])
-        known_next = _OUTPUT if stage.keeps_output else _NONE
-        below = rest[known_next][s + 1, column]
-        work = self._shifted(below[None], np.array([added]), np.array([need]))[0]
-        return work + (stage.last_work if last else stage.work) * again
+        added, running, pulling = chain.plain(s, known, again, last)
+        if table is self._called is not self._again and not last:
+            pulling += chain.cotangents[t]
+        need = max(chain.after[t] + running, pulling)
+        below = table[_OUTPUT if stage.keeps_output else _NONE][s + 1, self._end(table, t)]
+        out[0] = below + (stage.last_work if last else stage.work) * again
+        self._shift(out, np.array([added]), np.array([need]))
 
     def _up(self, nbytes: Any) -> Any:
         return -(-np.asarray(nbytes, np.int64) // self.unit)
 
-    def _shifted(self, work: Any, taken: Any, needed: Any) -> Any:
-        """The work with so much less memory each; infinite where less than the needed is there."""
-        slots = np.arange(self.slots + 1)
-        source = slots - self._up(taken)[:, None]
-        shifted = work[np.arange(len(work))[:, None], np.maximum(source, 0)]
-        shifted[(source < 0) | (slots < self._up(needed)[:, None])] = np.inf
-        return shifted
+    def _shift(self, work: Any, taken: Any, needed: Any = 0) -> None:
+        """Makes it the work with so much less memory each; without the needed there is no way."""
+        taken, slots = self._up(taken), np.arange(self.slots + 1)
+        for less in np.unique(taken[taken > 0]):
+            rows = slice(None) if (taken == less).all() else taken == less
+            work[rows, less:] = work[rows, : max(self.slots + 1 - less, 0)]
+        np.putmask(work, slots < np.maximum(taken, self._up(needed))[:, None], np.inf)

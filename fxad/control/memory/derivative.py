@@ -50,7 +50,9 @@ def roots_of_views(jaxpr: Jaxpr) -> dict[Atom, Atom]:
     roots: dict[Atom, Atom] = {}
     for eqn in jaxpr.eqns:
         if eqn.primitive.view and eqn.invars:
-            roots.update(dict.fromkeys(eqn.outvars, roots.get(eqn.invars[0], eqn.invars[0])))
+            each = len(eqn.invars) == len(eqn.outvars)
+            shown = eqn.invars if each else eqn.invars[:1] * len(eqn.outvars)
+            roots.update((v, roots.get(x, x)) for v, x in zip(eqn.outvars, shown, strict=True))
     return roots
 
 

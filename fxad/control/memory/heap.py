@@ -52,9 +52,11 @@ class Heap:
     """Allocations and their peak. Buffers of the pool stay allocated until the pool is full.
 
     Large results come from a pool that is empty in the beginning, as ``backends.pool`` has it.
+    Without it what is free is free.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pool: bool = True) -> None:
+        self._capacity = CAPACITY if pool else 0
         self.bytes = self.peak = self._pooled = 0
         self._live: dict[Storage, Buffer] = {}
         self._at_peak: list[Buffer] = []
@@ -78,11 +80,11 @@ class Heap:
             return True
         self._sizes.setdefault(nbytes, 0)
         self._sizes.move_to_end(nbytes)
-        while self._pooled + nbytes > CAPACITY and len(self._sizes) > 1:
+        while self._pooled + nbytes > self._capacity and len(self._sizes) > 1:
             size, count = self._sizes.popitem(last=False)
             self._pooled -= size * count
             self.bytes -= size * self._free.pop(size, 0)
-        if self._pooled + nbytes > CAPACITY:
+        if self._pooled + nbytes > self._capacity:
             return False
         self._sizes[nbytes] += 1
         self._pooled += nbytes

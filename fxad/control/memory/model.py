@@ -8,6 +8,7 @@ of ghosts, arrays with true shapes and strides that hold nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -17,9 +18,11 @@ from numpy.lib.stride_tricks import as_strided
 
 from fxad.backends.pool import LARGE
 from fxad.control.branches import cond_p
+from fxad.control.call import per_jaxpr
 from fxad.control.loop import scan_p
 from fxad.control.memory.heap import Buffer, Heap, Storage
 from fxad.control.memory.steps import counted
+from fxad.control.recomputed import written_out
 from fxad.core.aval import PYTHON_SCALARS, Shape, ShapedArray
 from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, sub_jaxprs
 from fxad.core.reuse import Ownership, fresh_variables, ownership, written_over
@@ -30,9 +33,10 @@ from fxad.ops.layout import strides_of_reshaped
 Prepare = Callable[[ClosedJaxpr], ClosedJaxpr]
 
 
+@partial(per_jaxpr, traces=False)
 def unprepared(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """The jaxpr as it is."""
-    return closed
+    """The jaxpr as it is, its calls written out."""
+    return ClosedJaxpr(written_out(closed.jaxpr), closed.consts)
 
 
 class Footprint(NamedTuple):
@@ -42,11 +46,13 @@ class Footprint(NamedTuple):
       peak: the most bytes that are allocated at once; arguments and constants are the caller's.
       outputs: the bytes of the results that it hands out.
       buffers: what is allocated at the peak, the largest first.
+      results: for each result the bytes of the memory that it is in; none if that is the caller's.
     """
 
     peak: int
     outputs: int
     buffers: list[Buffer]
+    results: list[int]
 
 
 class Value(NamedTuple):
@@ -88,7 +94,9 @@ def footprint(
     if owned:
         _copy_borrowed(walk, outs, closed.jaxpr)
     total = sum(nbytes_of(aval) for aval in closed.out_avals)
-    return Footprint(heap.peak, total, heap.at_peak())
+    buffers = [value.storage.buffer for value in outs]
+    results = [0 if buffer is None else buffer.nbytes for buffer in buffers]
+    return Footprint(heap.peak, total, heap.at_peak(), results)
 
 
 def _copy_borrowed(walk: Walk, outs: Sequence[Value], jaxpr: Jaxpr) -> None:

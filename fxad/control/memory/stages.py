@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import Any
 
-from fxad.control.memory.chain import Chain, Interval, Plan, Region, Stage
-from fxad.control.memory.derivative import roots_of_views, work_of
-from fxad.control.memory.model import footprint, nbytes_of
-from fxad.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, dce_jaxpr, print_jaxpr
-from fxad.transforms.staged import linearize_jaxpr, transpose_jaxpr
+from fxad.control.memory.chain import Chain, Interval, Plan, Region, Stage, turns
+from fxad.control.memory.costs import Derived, Marks, derive, eager, examine
+from fxad.control.memory.derivative import work_of
+from fxad.control.memory.model import nbytes_of
+from fxad.control.recomputed import recomputed
+from fxad.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, dce_jaxpr, print_jaxpr
 
 #: A program of more stages is planned in groups of them.
-MOST = 48
+MOST = 96
 
 #: Makes the equation that runs a jaxpr, from its operands to its results, a second time.
 Repeat = Callable[[ClosedJaxpr, Sequence[Var], Sequence[Var]], Eqn]
@@ -27,11 +28,17 @@ class Stages:
       closed: the jaxpr, without constants.
       nonzero: which inputs are differentiated.
       repeat: makes the equation of a region.
+      is_eager: whether what does not run again runs one operation after another.
       most: the number of stages beyond which equations are grouped.
     """
 
     def __init__(
-        self, closed: ClosedJaxpr, nonzero: Sequence[bool], repeat: Repeat, most: int = MOST
+        self,
+        closed: ClosedJaxpr,
+        nonzero: Sequence[bool],
+        repeat: Repeat,
+        is_eager: bool = False,
+        most: int = MOST,
     ) -> None:
         self.jaxpr, self._repeat = closed.jaxpr, repeat
         self._made = {v: i for i, eqn in enumerate(self.jaxpr.eqns) for v in eqn.outvars}
@@ -41,9 +48,12 @@ class Stages:
         self._stage_of.append(len(self.cuts) - 1)  # of the outputs, which are read in the end
         self._active = {v for v, n in zip(self.jaxpr.invars, nonzero, strict=True) if n}
         self._outputs = {v for v in self._made if v in self.jaxpr.outvars}
-        self._known: dict[Any, tuple[Stage, list[bool]]] = {}
-        stages = [self._stage(k) for k in range(len(self.cuts) - 1)]
-        self.chain = Chain(stages, self._values(), self._gradients())
+        #: The stages whose derivatives first make cotangents in memory of their own.
+        self._pulled: dict[Var, int] = {}
+        compiled, first = self._costs(self._derived(), is_eager)
+        results = sum(nbytes_of(v.aval) for v in self._outputs)
+        values, gradients = self._values(), self._gradients()
+        self.chain = Chain(compiled, values, gradients, results, first if is_eager else None)
 
     def _cuts(self, most: int) -> list[int]:
         """The equations before which stages begin, and the end: where little is alive, if many."""
@@ -69,40 +79,68 @@ class Stages:
         stages = (self._stage_of[i] for i in self._read[v])
         return next((k for k in stages if k > made), None)
 
+    def _derived(self) -> list[Derived]:
+        """The stages with their derivatives; equal ones are derived once."""
+        known: dict[Any, Derived] = {}
+        found = []
+        for a, b in pairwise(self.cuts):
+            jaxpr = self._section(a, b)
+            results = [v for v in jaxpr.outvars if isinstance(v, Var)]
+            active = [v in self._active for v in jaxpr.invars]
+            key = print_jaxpr(jaxpr), *active
+            known.setdefault(key, derive(jaxpr, active))
+            found.append(known[key]._replace(jaxpr=jaxpr))
+            self._active.update(compress(results, known[key].out_active))
+        return found
+
+    def _costs(self, parts: Sequence[Derived], is_eager: bool) -> tuple[list[Stage], list[Stage]]:
+        """What each stage costs in a program, and where it runs one operation after another."""
+        known: dict[Any, tuple[Stage, Stage, list[bool]]] = {}
+        compiled, first, seen = list[Stage](), list[Stage](), set[Var]()
+        for k, part in reversed(list(enumerate(parts))):  # a stage tells what cotangents it makes
+            marks = self._marks(k, part)
+            key = id(part.back), marks
+            if key not in known:
+                stage, own = examine(part, marks)
+                known[key] = stage, eager(stage, part, marks) if is_eager else stage, own
+            stage, other, own = known[key]
+            compiled.append(stage)
+            first.append(other)
+            for v in compress(part.jaxpr.invars, own):
+                self._pulled.setdefault(v, k)
+            for v in compress(part.jaxpr.invars, part.pulled):  # a second part makes a sum
+                if v in seen:
+                    self._pulled.setdefault(v, k)
+                seen.add(v)
+        return compiled[::-1], first[::-1]
+
+    def _marks(self, k: int, part: Derived) -> Marks:
+        operands = part.jaxpr.invars
+        results = [v for v in part.jaxpr.outvars if isinstance(v, Var)]
+        return Marks(
+            tuple(v in self._made and self._first_reader(v) == k for v in operands),
+            tuple(v in self._made and self._stage_of[self._read[v][-1]] == k for v in operands),
+            tuple(v in self._outputs for v in (*operands, *results)),
+            tuple(v in self._pulled for v in results),
+        )
+
     def _values(self) -> list[Interval]:
         """What goes from stage to stage; outputs are there until the end in any case."""
         found = []
         for v, i in self._made.items():
-            first = self._first_reader(v)
+            first, made = self._first_reader(v), self._stage_of[i]
             if first is not None and v not in self._outputs:
-                last = self._stage_of[self._read[v][-1]]
-                size, active = nbytes_of(v.aval), v in self._active
-                found.append(Interval(size, self._stage_of[i], first, last, active))
+                last, pulled = self._stage_of[self._read[v][-1]], self._pulled.get(v, made)
+                found.append(Interval(nbytes_of(v.aval), made, first, last, pulled))
         return found
 
     def _gradients(self) -> list[int]:
-        """Finished gradients, and the outputs, which are there from the forward pass on."""
-        count = len(self.cuts) - 1
-        held = [sum(nbytes_of(v.aval) for v in self._outputs)] * count + [0]
+        """Bytes of gradients that are there once the stages from each one on are pulled back."""
+        held = [0] * len(self.cuts)
         for v in self.jaxpr.invars:
-            if v in self._active and self._read[v]:
-                for k in range(min(self._stage_of[self._read[v][-1]], count - 1) + 1):
-                    held[k] += nbytes_of(v.aval)
+            for k in range(self._pulled.get(v, -1) + 1):
+                held[k] += nbytes_of(v.aval)
         return held
-
-    def _stage(self, k: int) -> Stage:
-        """What a stage costs; equal ones are looked at once."""
-        jaxpr = self._section(self.cuts[k], self.cuts[k + 1])
-        active = tuple(v in self._active for v in jaxpr.invars)
-        first = tuple(v in self._made and self._first_reader(v) == k for v in jaxpr.invars)
-        own = tuple(v in self._outputs for v in (*jaxpr.invars, *jaxpr.outvars))
-        key = print_jaxpr(jaxpr), active, first, own
-        if key not in self._known:
-            self._known[key] = _examine(jaxpr, active, first, own)
-        stage, out_active = self._known[key]
-        active_outs = {v for v, a in zip(jaxpr.outvars, out_active, strict=True) if a}
-        self._active.update(v for v in self._made if v in active_outs)
-        return stage
 
     def _section(self, start: int, stop: int) -> Jaxpr:
         """Some equations in a row: from what they read to what is read of theirs later."""
@@ -121,16 +159,38 @@ class Stages:
         eqns: list[Eqn] = []
         for region in plan:
             eqns += self.jaxpr.eqns[self.cuts[start] : self.cuts[region.start]]
-            eqns.append(self._call(region))
+            eqns.append(self._region(region))
             start = region.stop
         return eqns + list(self.jaxpr.eqns[self.cuts[start] : self.cuts[stop]])
 
-    def _call(self, region: Region) -> Eqn:
+    def _region(self, region: Region) -> Eqn:
+        """What runs again: in turns, if there are more than one."""
+        found = [self._turn(turn, region.start) for turn in turns(region)]
+        if len(found) == 1:
+            return found[0]
+        whole = self._section(self.cuts[region.start], self.cuts[region.stop])
+        results = [v for v in whole.outvars if isinstance(v, Var)]
+        inner = ClosedJaxpr(Jaxpr((), whole.invars, found, results))
+        return self._repeat(inner, whole.invars, results)
+
+    def _turn(self, region: Region, source: int) -> Eqn:
+        """A region that runs again, from the stage at ``source`` on."""
         whole = self._section(self.cuts[region.start], self.cuts[region.stop])
         eqns = self._by_plan(region.start, region.stop, region.parts)
-        inner = ClosedJaxpr(Jaxpr((), whole.invars, eqns, whole.outvars))
         results = [v for v in whole.outvars if isinstance(v, Var)]
-        return self._repeat(inner, whole.invars, results)
+        before = self._section(self.cuts[source], self.cuts[region.start])
+        made = [v for v in before.outvars if isinstance(v, Var) and v in whole.invars]
+        if not made:
+            inner = ClosedJaxpr(Jaxpr((), whole.invars, eqns, whole.outvars))
+            return self._repeat(inner, whole.invars, results)
+        read = [v in made for v in before.outvars]
+        again = ClosedJaxpr(dce_jaxpr(before, read))
+        given = [Var(v.aval) for v in made]
+        others = dict.fromkeys(v for v in whole.invars if v not in made)
+        others.update(dict.fromkeys(before.invars))
+        eqns.insert(0, recomputed(given, again, before.invars, made))
+        inner = ClosedJaxpr(Jaxpr((), [*given, *others], eqns, whole.outvars))
+        return self._repeat(inner, [*made, *others], results)
 
 
 def _readers(jaxpr: Jaxpr) -> defaultdict[Var, list[int]]:
@@ -141,52 +201,3 @@ def _readers(jaxpr: Jaxpr) -> defaultdict[Var, list[int]]:
             if isinstance(v, Var):
                 readers[v].append(i)
     return readers
-
-
-def _examine(
-    jaxpr: Jaxpr, active: Sequence[bool], first: Sequence[bool], outputs: Sequence[bool]
-) -> tuple[Stage, list[bool]]:
-    """The stage that a jaxpr is, from its derivative; and which of its results have tangents.
-
-    ``first`` tells which operands no stage before reads, ``outputs`` which operands and results
-    are outputs of the whole, and so are there in any case.
-    """
-    closed = ClosedJaxpr(jaxpr)
-    forward, linear, out_active = linearize_jaxpr(closed, active)
-    residuals = len(linear.in_avals) - sum(active)
-    kept = _kept(forward.jaxpr, len(jaxpr.outvars), first, outputs)
-    marks = [False] * residuals + [True] * sum(active)
-    back, _ = transpose_jaxpr(linear, marks, [True] * sum(out_active))
-    given = [False] * residuals + [True] * sum(out_active)
-    last = dce_jaxpr(forward.jaxpr, [False] * len(jaxpr.outvars) + [True] * residuals)
-    stage = Stage(
-        work=work_of(jaxpr.eqns),
-        running=footprint(closed).peak,
-        backward=footprint(back, given=given).peak,
-        keeps_input=kept[0],
-        keeps=kept[1],
-        keeps_output=kept[2],
-        last_work=work_of(last.eqns),
-        last_running=footprint(ClosedJaxpr(last)).peak,
-    )
-    return stage, out_active
-
-
-def _kept(
-    forward: Jaxpr, results: int, first: Sequence[bool], outputs: Sequence[bool]
-) -> tuple[int, int, int]:
-    """Bytes of operands, of neither, and of results that a derivative keeps."""
-    roots = roots_of_views(forward)
-    places: dict[Atom, int] = {v: i for i, v in enumerate(forward.invars)}
-    for i, v in enumerate(forward.outvars[:results]):
-        places.setdefault(roots.get(v, v), len(forward.invars) + i)
-    operands = own = out = 0
-    for v in {roots.get(v, v) for v in forward.outvars[results:]}:
-        place, size = places.get(v), nbytes_of(v.aval)
-        if place is None:
-            own += size * isinstance(v, Var)
-        elif place >= len(forward.invars):
-            out += size * (not outputs[place])
-        else:
-            operands += size * (first[place] and not outputs[place])
-    return operands, own, out

@@ -9,12 +9,12 @@ import fxad
 import fxad.numpy as fnp
 from fxad.control.checkpoint import repeated
 from fxad.control.memory.budget import Planner
-from fxad.control.memory.chain import Region, depth
+from fxad.control.memory.chain import Region
 from fxad.core.jaxpr import check_jaxpr
 from fxad.core.staging import hoist
 from fxad.errors import CallbackDifferentiationError, MemoryBudgetError
 from fxad.test_util import check_grads
-from tests.programs_of_memory import attention, chain, measured, network
+from tests.programs_of_memory import attention, chain, depth, measured, network
 
 
 def skips(x):
@@ -29,8 +29,8 @@ def skips(x):
 BUDGETED = {
     "chain": chain(16, 20_000),
     "chain of large arrays": chain(12, 65_536),
-    "network": network(depth=12, width=64, batch=400),
-    "network of kinks": network(12, 64, 400, lambda x: fnp.maximum(x, 0.0)),
+    "network": network(depth=12, width=64, batch=800),
+    "network of kinks": network(12, 64, 800, lambda x: fnp.maximum(x, 0.0)),
     "attention": attention(),
 }
 EAGER = BUDGETED | {"skips": (skips, (np.linspace(-1.0, 1.0, 40_000),))}
@@ -86,25 +86,6 @@ def test_of_a_chain_however_long_a_little_memory_is_enough():
     assert least < 9 * args[0].nbytes
     frugal = fxad.checkpoint(loss, memory_budget=least)
     np.testing.assert_allclose(fxad.grad(frugal)(*args), fxad.grad(loss)(*args), rtol=1e-10)
-
-
-@pytest.mark.parametrize("stages", [16, 30])
-def test_one_state_alone_is_enough_for_a_chain(stages):
-    """Each stage is then within all that come after it: what is kept is the same for any length."""
-
-    def sines(count):
-        def loss(x):
-            for _ in range(count):
-                x = fnp.sin(x) * 1.1
-            return x.sum()
-
-        return loss
-
-    x = np.linspace(0.0, 1.0, 100_000)
-    least = planner_of(sines(6), x, compiled=False).least().peak
-    frugal = fxad.checkpoint(sines(stages), memory_budget=least + 100)
-    assert measured(fxad.grad(frugal), x) <= 1.05 * least
-    np.testing.assert_allclose(fxad.grad(frugal)(x), fxad.grad(sines(stages))(x), rtol=1e-12)
 
 
 def deep(x):

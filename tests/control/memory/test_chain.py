@@ -5,7 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from fxad.control.memory.chain import Chain, Interval, Region, Solution, Stage, depth
+from fxad.control.memory.chain import Chain, Interval, Region, Solution, Stage, turns
+from tests.programs_of_memory import depth
 
 
 @functools.cache
@@ -50,28 +51,39 @@ class Run:
             if k in regions:
                 region = regions[k]
                 for j in range(k, region.stop):
-                    running = kept | self.handed(k) | self.handed(j)
-                    self.note(running, self.stages[j].running + self.after(stop))
+                    there = kept | self.handed(k)
+                    self.note(there | self.handed(j), self.running(j, there) + self.after(stop))
                     self.work += self.stages[j].work * (again and region.stop != stop)
                 kept |= self.handed(k)
                 done.append((k, region, dict(kept)))
                 k = region.stop
                 continue
             stage, last = self.stages[k], again and k == stop - 1
-            running = stage.last_running if last else stage.running
+            there = kept | self.handed(k) if stage.keeps_input else dict(kept)
+            running = self.running(k, there, last)
             self.note(kept | self.handed(k), running + self.after(stop))
             self.work += (stage.last_work if last else stage.work) * again
-            kept |= self.handed(k) if stage.keeps_input else {}
+            alone = not kept.items() >= self.handed(k).items()
+            kept = there
             kept |= {("own", k): stage.keeps}
             kept |= {("value", k): self.sizes[k]} if stage.keeps_output else {}
-            done.append((k, None, dict(kept)))
+            done.append((k, alone, dict(kept)))
             k += 1
-        for k, region, before in reversed(done):
-            if region is not None:
-                self.level(k, region.stop, region.parts, before, True)
+        for k, item, before in reversed(done):
+            if isinstance(item, Region):
+                self.level(k, item.stop, item.parts, before, True)
             else:
                 own = self.sizes[k] if k < len(self.stages) - 1 else 0
-                self.note(before, self.after(k + 1) - own + self.stages[k].backward)
+                stage = self.stages[k]
+                backward = stage.backward_over if item else stage.backward
+                self.note(before, self.after(k + 1) - own + backward)
+
+    def running(self, k, there, last=False):
+        """What a stage takes beside its operand, which stays or not."""
+        stays, stage = there.items() >= self.handed(k).items(), self.stages[k]
+        if last:
+            return stage.last_running if stays else stage.last_running_over
+        return stage.running if stays else stage.running_over
 
 
 def random_chain(seed, count):
@@ -81,19 +93,23 @@ def random_chain(seed, count):
     for k in range(count):
         ahead = sizes[k] if k < count - 1 else 0
         work, keeps = float(rng.integers(1, 9)), int(rng.integers(0, 4))
+        running, backward = (ahead + int(n) for n in rng.integers(0, 3, 2))
         stages.append(
             Stage(
                 work=work,
-                running=ahead + int(rng.integers(0, 3)),
-                backward=ahead + int(rng.integers(0, 3)),
+                running=running,
+                running_over=max(running - int(rng.integers(0, 3)), 0),
+                backward=backward,
+                backward_over=max(backward - int(rng.integers(0, 3)), 0),
                 keeps_input=sizes[k - 1] * int(rng.integers(0, 2)) if k else 0,
                 keeps=keeps,
                 keeps_output=ahead * int(rng.integers(0, 2)),
                 last_work=work * int(rng.integers(0, 2)),
                 last_running=keeps,
+                last_running_over=max(keeps - int(rng.integers(0, 2)), 0),
             )
         )
-    values = [Interval(sizes[k], k, k + 1, k + 1) for k in range(count - 1)]
+    values = [Interval(sizes[k], k, k + 1, k + 1, k + 1) for k in range(count - 1)]
     gradients = [int(n) for n in np.cumsum(rng.integers(0, 3, count + 1))[::-1]]
     gradients[-1] = 0
     return stages, sizes, gradients, Chain(stages, values, gradients)
@@ -131,8 +147,8 @@ def revolve(count, checkpoints):
 def test_equal_stages_run_as_often_as_in_revolve():
     """Beside the checkpoints two arrays are there: what a step makes, and the cotangent."""
     count = 12
-    stages = [Stage(1.0, 1, 2, 1, 0, 0, 0.0, 0) for _ in range(count)]
-    values = [Interval(1, k, k + 1, k + 1) for k in range(count - 1)]
+    stages = [Stage(1.0, 1, 1, 2, 2, 1, 0, 0, 0.0, 0, 0) for _ in range(count)]
+    values = [Interval(1, k, k + 1, k + 1, k + 1) for k in range(count - 1)]
     work = Solution(Chain(stages, values, [0] * (count + 1)), count + 2).work()
     assert np.all(np.isinf(work[:3]))
     again = [revolve(count, slots) - (count - 1) for slots in range(1, count)]
@@ -160,7 +176,14 @@ def test_rounding_is_on_the_safe_side():
 
 
 def test_the_depth_of_a_plan_is_that_of_its_regions_within_one_another():
-    inner = Region(0, 3, (Region(0, 2, (Region(0, 1),)),))
+    inner = Region(0, 5, (Region(1, 4, (Region(2, 3),)),))
     assert depth(()) == 0
     assert depth((Region(0, 1), Region(1, 2))) == 1
-    assert depth((inner, Region(3, 4))) == 3
+    assert depth((inner, Region(5, 6))) == 3
+
+
+def test_regions_at_the_start_of_others_are_pulled_back_in_turns():
+    region = Region(0, 6, (Region(0, 4, (Region(0, 1), Region(2, 3))), Region(4, 5)))
+    parts = [Region(0, 1), Region(1, 4, (Region(2, 3),)), Region(4, 6, (Region(4, 5),))]
+    assert turns(region) == parts
+    assert depth((region,)) == 2
