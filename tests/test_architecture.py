@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up: a module imports from its own floor and those below.
 FLOORS = (
-    ("errors",),
+    ("errors", "value"),
     ("config",),
     ("switches",),
     ("pytree",),

@@ -22,6 +22,7 @@ from fxad.core.source import error
 from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.ops.dot_general import dot_general_p
 from fxad.ops.identity import name_p
+from fxad.value import Value
 
 T = TypeVar("T")
 
@@ -68,33 +69,15 @@ def checkpoint_name(x: T, name: str) -> T:
 # Policies ----------------------------------------------------------------------------------------
 
 
-class _Choice:
-    """A callable with data: equal to another of its class with equal data, as keys are."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, *data: Any) -> None:
-        self.data = data
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.data == self.data
-
-    def __hash__(self) -> int:
-        return hash((type(self), self.data))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}{self.data!r}"
-
-
-class ByPolicy(_Choice):
+class ByPolicy(Value):
     """What a policy says of an equation's results, as ``saving`` asks for it."""
 
-    __slots__ = ()
+    __slots__ = ("policy",)
+    policy: Policy
 
     def __call__(self, eqn: Eqn, index: int) -> bool | Offloadable:
         """Whether that result may be kept."""
-        (policy,) = self.data
-        word = policy(eqn.primitive, *(v.aval for v in eqn.invars), **eqn.params)
+        word = self.policy(eqn.primitive, *(v.aval for v in eqn.invars), **eqn.params)
         return word if isinstance(word, Offloadable) else bool(word)
 
 
@@ -124,78 +107,83 @@ def dots_with_no_batch_dims_saveable(primitive: Primitive, *args: Any, **params:
 checkpoint_dots_with_no_batch_dims = dots_with_no_batch_dims_saveable
 
 
-class SaveOnlyTheseNames(_Choice):
+class SaveOnlyTheseNames(Value):
     """Keep the values with these names."""
 
-    __slots__ = ()
+    __slots__ = ("names",)
+    names: frozenset[str]
 
     def __call__(self, primitive: Primitive, *args: Any, **params: Any) -> bool:
         """Whether the result may be kept."""
-        (saveable_names,) = self.data
-        return primitive is name_p and params["name"] in saveable_names
+        return primitive is name_p and params["name"] in self.names
 
 
-class SaveAnyNamesButThese(_Choice):
+class SaveAnyNamesButThese(Value):
     """Keep the values that have a name, except these."""
 
-    __slots__ = ()
+    __slots__ = ("names",)
+    names: frozenset[str]
 
     def __call__(self, primitive: Primitive, *args: Any, **params: Any) -> bool:
         """Whether the result may be kept."""
-        (names,) = self.data
-        return primitive is name_p and params["name"] not in names
+        return primitive is name_p and params["name"] not in self.names
 
 
-class SaveAnythingExceptTheseNames(_Choice):
+class SaveAnythingExceptTheseNames(Value):
     """Keep everything, with a name or without, except the values with these names."""
 
-    __slots__ = ()
+    __slots__ = ("names",)
+    names: frozenset[str]
 
     def __call__(self, primitive: Primitive, *args: Any, **params: Any) -> bool:
         """Whether the result may be kept."""
-        (names,) = self.data
-        return primitive is not name_p or params["name"] not in names
+        return primitive is not name_p or params["name"] not in self.names
 
 
-class SaveFromBothPolicies(_Choice):
+class SaveFromBothPolicies(Value):
     """Keep what either of two policies keeps; on the device, where either says so."""
 
-    __slots__ = ()
+    __slots__ = ("first", "second")
+    first: Policy
+    second: Policy
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Whether the result may be kept, and where."""
-        first, second = self.data
-        words = first(*args, **params), second(*args, **params)
+        words = self.first(*args, **params), self.second(*args, **params)
         moved = [word for word in words if isinstance(word, Offloadable)]
         stays = any(word for word in words if not isinstance(word, Offloadable))
         return moved[0] if moved and not stays else stays
 
 
-class SaveAndOffloadOnlyTheseNames(_Choice):
+class SaveAndOffloadOnlyTheseNames(Value):
     """Keep the values with some names on the device, those with others on the host."""
 
-    __slots__ = ()
+    __slots__ = ("saved", "offloaded", "src", "dst")
+    saved: frozenset[str]
+    offloaded: frozenset[str]
+    src: str
+    dst: str
 
     def __call__(self, primitive: Primitive, *args: Any, **params: Any) -> Any:
         """Whether the result may be kept, and where."""
-        names_which_can_be_saved, names_which_can_be_offloaded, offload_src, offload_dst = self.data
         if primitive is not name_p:
             return False
-        if params["name"] in names_which_can_be_offloaded:
-            return Offloadable(offload_src, offload_dst)
-        return params["name"] in names_which_can_be_saved
+        if params["name"] in self.offloaded:
+            return Offloadable(self.src, self.dst)
+        return params["name"] in self.saved
 
 
-class OffloadDotWithNoBatchDims(_Choice):
+class OffloadDotWithNoBatchDims(Value):
     """Keep the products of matrices, not those of stacks, in the host's memory."""
 
-    __slots__ = ()
+    __slots__ = ("src", "dst")
+    src: str
+    dst: str
 
     def __call__(self, primitive: Primitive, *args: Any, **params: Any) -> Any:
         """Whether the result may be kept, and where."""
-        offload_src, offload_dst = self.data
         saveable = dots_with_no_batch_dims_saveable(primitive, *args, **params)
-        return saveable and Offloadable(offload_src, offload_dst)
+        return saveable and Offloadable(self.src, self.dst)
 
 
 def save_only_these_names(*names_which_can_be_saved: str) -> Policy:

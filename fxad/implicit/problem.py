@@ -14,11 +14,12 @@ from fxad.errors import ArgumentTypeError, ArgumentValueError
 from fxad.implicit.convergence import Info, check_on_failure, require_convergence
 from fxad.implicit.flat import Vectors
 from fxad.implicit.linear import linear_solver, solve_checked
+from fxad.value import Value
 
 Function = Callable[[Any], Any]
 
 
-class TangentSolve:
+class TangentSolve(Value):
     """How the linear systems of derivatives are solved; two that do the same are equal.
 
     Args:
@@ -31,20 +32,11 @@ class TangentSolve:
 
     __slots__ = ("operation", "solver", "tol", "on_failure", "symmetric")
 
-    def __init__(
-        self, operation: str, solver: Any, tol: float, on_failure: str, symmetric: bool
-    ) -> None:
-        self.operation, self.solver, self.tol = operation, solver, tol
-        self.on_failure, self.symmetric = on_failure, symmetric
-
-    def _key(self) -> tuple[Any, ...]:
-        return self.operation, self.solver, self.tol, self.on_failure, self.symmetric
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TangentSolve) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
+    operation: str
+    solver: Any
+    tol: float
+    on_failure: str
+    symmetric: bool
 
     def __call__(self, push: Function, y: Any) -> Any:
         """The x with ``push(x) = y``."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from fxad.errors import ArgumentTypeError, ArgumentValueError, StructureError
+from fxad.value import Value
 
 KeyPath: TypeAlias = tuple[Any, ...]
 
@@ -17,25 +18,16 @@ Node: TypeAlias = tuple[Any, ...]
 LEAF: Node = (None, None, None, (), 1)
 
 
-class _Key:
-    """A step of a key path: what its subclass names, compared, hashed and shown by it."""
+class _Key(Value):
+    """A step of a key path: what its subclass names."""
 
-    __slots__: tuple[str, ...] = ()
+    __slots__ = ()
     __match_args__: tuple[str, ...] = ()
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.bare == other.bare
-
-    def __hash__(self) -> int:
-        return hash((type(self), self.bare))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.__match_args__[0]}={self.bare!r})"
 
     @property
     def bare(self) -> Any:
         """The position, key or name, without the marks of an access."""
-        return getattr(self, self.__match_args__[0])
+        return self.held()[0]
 
 
 class SequenceKey(_Key):
