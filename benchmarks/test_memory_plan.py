@@ -16,7 +16,7 @@ from fxad.errors import MemoryBudgetError
 from tests.programs_of_memory import PROGRAMS, chain, measured, network
 
 #: Budgets as parts of what the gradient takes with everything kept.
-PARTS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.25)
+PARTS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15)
 BUDGETED = {
     "elementwise chain, 32 layers": chain(32, 30_000),
     "network, 24 layers": network(depth=24, width=64, batch=512),
