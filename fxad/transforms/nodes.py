@@ -228,7 +228,8 @@ class Product(Node):
         input is then free before its cotangent is there.
         """
         transpose: Any = self.primitive.transpose
-        for i, node in reversed(list(enumerate(self.nodes))):
+        for i in range(len(self.nodes) - 1, -1, -1):
+            node = self.nodes[i]
             if node is not None:
                 operands = self.primals.copy()
                 operands[i] = node
