@@ -1,5 +1,6 @@
 """Programs whose memory is predicted and measured: networks, chains, attention, windows, sums."""
 
+import functools
 import gc
 import tracemalloc
 
@@ -8,7 +9,7 @@ import numpy as np
 import fxad
 import fxad.numpy as fnp
 from fxad.backends.pool import pool
-from fxad.control.memory.chain import turns
+from fxad.control.memory.chain import Region, turns
 
 RNG = np.random.default_rng(0)
 
@@ -147,3 +148,38 @@ PROGRAMS = {
 def depth(plan):
     """How many regions of a plan there are within one another."""
     return max((1 + depth(turn.parts) for region in plan for turn in turns(region)), default=0)
+
+
+#: Ways to run a function that must not change what it computes.
+BY_TRANSFORM = (
+    lambda f: f,
+    fxad.grad,
+    fxad.jit,
+    lambda f: fxad.jit(fxad.grad(f)),
+    lambda f: fxad.grad(fxad.jit(f)),
+    lambda f: fxad.checkpoint(fxad.grad(f)),
+)
+
+
+@functools.cache
+def plans(start, stop, whole=True):
+    """Every way to part the stages into those that are kept and regions that run again."""
+    if start == stop:
+        return [()]
+    found = list(plans(start + 1, stop))
+    for end in range(start + 1, stop + whole):
+        inner = plans(start, end, whole=False)
+        found += [(Region(start, end, p), *rest) for rest in plans(end, stop) for p in inner]
+    return found
+
+
+@functools.cache
+def revolve(count, checkpoints):
+    """The least number of forward steps for equal stages (Griewank and Walther 2000)."""
+    if count == 1:
+        return 0
+    if checkpoints == 1:
+        return count * (count - 1) // 2
+    return min(
+        m + revolve(count - m, checkpoints - 1) + revolve(m, checkpoints) for m in range(1, count)
+    )

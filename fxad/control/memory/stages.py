@@ -180,15 +180,12 @@ class Stages:
         results = [v for v in whole.outvars if isinstance(v, Var)]
         before = self._section(self.cuts[source], self.cuts[region.start])
         made = [v for v in before.outvars if isinstance(v, Var) and v in whole.invars]
-        if not made:
-            inner = ClosedJaxpr(Jaxpr((), whole.invars, eqns, whole.outvars))
-            return self._repeat(inner, whole.invars, results)
-        read = [v in made for v in before.outvars]
-        again = ClosedJaxpr(dce_jaxpr(before, read))
         given = [Var(v.aval) for v in made]
         others = dict.fromkeys(v for v in whole.invars if v not in made)
-        others.update(dict.fromkeys(before.invars))
-        eqns.insert(0, recomputed(given, again, before.invars, made))
+        if made:
+            again = ClosedJaxpr(dce_jaxpr(before, [v in made for v in before.outvars]))
+            others.update(dict.fromkeys(before.invars))
+            eqns.insert(0, recomputed(given, again, before.invars, made))
         inner = ClosedJaxpr(Jaxpr((), [*given, *others], eqns, whole.outvars))
         return self._repeat(inner, [*made, *others], results)
 

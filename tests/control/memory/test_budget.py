@@ -1,7 +1,5 @@
 """Under a memory budget nothing changes but what is kept, and the budget holds."""
 
-import functools
-
 import numpy as np
 import pytest
 
@@ -9,12 +7,11 @@ import fxad
 import fxad.numpy as fnp
 from fxad.control.checkpoint import repeated
 from fxad.control.memory.budget import Planner
-from fxad.control.memory.chain import Region
 from fxad.core.jaxpr import check_jaxpr
 from fxad.core.staging import hoist
 from fxad.errors import CallbackDifferentiationError, MemoryBudgetError
 from fxad.test_util import check_grads
-from tests.programs_of_memory import attention, chain, depth, measured, network
+from tests.programs_of_memory import BY_TRANSFORM, attention, chain, depth, measured, network, plans
 
 
 def skips(x):
@@ -29,8 +26,8 @@ def skips(x):
 BUDGETED = {
     "chain": chain(16, 20_000),
     "chain of large arrays": chain(12, 65_536),
-    "network": network(depth=12, width=64, batch=800),
-    "network of kinks": network(12, 64, 800, lambda x: fnp.maximum(x, 0.0)),
+    "network": network(depth=12, width=64, batch=400),
+    "network of kinks": network(12, 64, 400, lambda x: fnp.maximum(x, 0.0)),
     "attention": attention(),
 }
 EAGER = BUDGETED | {"skips": (skips, (np.linspace(-1.0, 1.0, 40_000),))}
@@ -73,9 +70,11 @@ def test_without_jit_the_budget_holds_as_well(name):
     loss, args = EAGER[name]
     planner = planner_of(loss, *args, compiled=False)
     least, plain = planner.least().peak, planner.tried(()).peak
+    objects = max(measured(fxad.grad(loss), *args) - plain, 0)  # Python's own, not arrays
+    assert objects < 80_000
     for budget in (least, least + (plain - least) // 5, (least + plain) // 2):
-        taken = measured(fxad.grad(fxad.checkpoint(loss, memory_budget=budget)), *args)
-        assert 0.6 * budget < taken <= 1.05 * budget
+        taken = measured(fxad.grad(fxad.checkpoint(loss, memory_budget=budget)), *args) - objects
+        assert 0.6 * budget < taken <= 1.03 * budget
 
 
 def test_of_a_chain_however_long_a_little_memory_is_enough():
@@ -105,11 +104,7 @@ def recomputes(f, x):
 @pytest.mark.parametrize(
     "transform",
     [
-        lambda f: f,
-        fxad.grad,
-        fxad.jit,
-        lambda f: fxad.jit(fxad.grad(f)),
-        lambda f: fxad.grad(fxad.jit(f)),
+        *BY_TRANSFORM,
         lambda f: lambda x: fxad.vmap(f)(x[None] * np.ones((3, 1))),
         lambda f: lambda x: fxad.vmap(fxad.grad(f))(x[None] * np.ones((3, 1))),
         lambda f: lambda x: fxad.grad(lambda y: fxad.vmap(f)(y[None] * np.ones((3, 1))).sum())(x),
@@ -117,7 +112,6 @@ def recomputes(f, x):
         lambda f: lambda x: fxad.hvp(f, x, x),
         lambda f: lambda x: fxad.grad(lambda y: (fxad.grad(f)(y) ** 2).sum())(x),
         lambda f: fxad.jit(lambda x: fxad.hvp(f, x, x)),
-        lambda f: fxad.checkpoint(fxad.grad(f)),
         lambda f: lambda x: fxad.linearize(f, x)[1](x),
     ],
 )
@@ -210,18 +204,6 @@ def test_calls_to_the_world_are_refused():
 
 
 # Graphs: the gap to the best plan --------------------------------------------------------------
-
-
-@functools.cache
-def plans(start, stop, whole=True):
-    """Every way to part the stages into those that are kept and regions that run again."""
-    if start == stop:
-        return [()]
-    found = list(plans(start + 1, stop))
-    for end in range(start + 1, stop + whole):
-        inner = plans(start, end, whole=False)
-        found += [(Region(start, end, p), *rest) for rest in plans(end, stop) for p in inner]
-    return found
 
 
 def residual_blocks(x):

@@ -1,24 +1,10 @@
 """The plan of the recursion is the best there is: all plans of short chains are tried."""
 
-import functools
-
 import numpy as np
 import pytest
 
 from fxad.control.memory.chain import Chain, Interval, Region, Solution, Stage, turns
-from tests.programs_of_memory import depth
-
-
-@functools.cache
-def plans(start, stop, whole=True):
-    """Every way to part the stages into those that are kept and regions that run again."""
-    if start == stop:
-        return [()]
-    found = list(plans(start + 1, stop))
-    for end in range(start + 1, stop + whole):
-        inner = plans(start, end, whole=False)
-        found += [(Region(start, end, p), *rest) for rest in plans(end, stop) for p in inner]
-    return found
+from tests.programs_of_memory import depth, plans, revolve
 
 
 class Run:
@@ -130,18 +116,6 @@ def test_the_recursion_finds_the_best_of_all_plans(seed):
             found = Run(stages, sizes, gradients, solution.plan(budget))
             assert found.peak <= budget
             assert found.work == best
-
-
-@functools.cache
-def revolve(count, checkpoints):
-    """The least number of forward steps for equal stages (Griewank and Walther 2000)."""
-    if count == 1:
-        return 0
-    if checkpoints == 1:
-        return count * (count - 1) // 2
-    return min(
-        m + revolve(count - m, checkpoints - 1) + revolve(m, checkpoints) for m in range(1, count)
-    )
 
 
 def test_equal_stages_run_as_often_as_in_revolve():

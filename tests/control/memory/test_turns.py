@@ -1,7 +1,5 @@
 """Regions that begin with others are pulled back in turns, each from the same state."""
 
-import functools
-
 import numpy as np
 import pytest
 
@@ -11,8 +9,8 @@ from fxad.control.memory.chain import Region
 from fxad.control.memory.derivative import gradient
 from fxad.core.jaxpr import check_jaxpr, sub_jaxprs
 from fxad.core.staging import stage
-from tests.control.memory.test_budget import planner_of, plans
-from tests.programs_of_memory import depth, measured
+from tests.control.memory.test_budget import planner_of
+from tests.programs_of_memory import BY_TRANSFORM, depth, measured, plans, revolve
 
 RNG = np.random.default_rng(0)
 X = np.linspace(0.1, 1.0, 30)
@@ -45,9 +43,9 @@ def linear(x):
     return x.sum()
 
 
-def in_turns(f, *args, compiled=True):
-    """The function by its most frugal plan, which has regions at the start of others."""
-    planner = planner_of(f, *args, compiled=compiled)
+def in_turns(f, *args):
+    """The function by a plan of regions of which each but the first begins with another."""
+    planner = planner_of(f, *args)
     count = len(planner.stages.cuts) - 1
     plan = ()
     for stop in range(2, count, 2):
@@ -63,11 +61,7 @@ def in_turns(f, *args, compiled=True):
 @pytest.mark.parametrize(
     "transform",
     [
-        lambda f: f,
-        fxad.grad,
-        fxad.jit,
-        lambda f: fxad.jit(fxad.grad(f)),
-        lambda f: fxad.grad(fxad.jit(f)),
+        *BY_TRANSFORM,
         lambda f: lambda x: fxad.vmap(fxad.grad(f))(x * np.linspace(0.9, 1.1, 3)[:, None]),
         lambda f: fxad.grad(lambda x: fxad.vmap(f)(x * np.linspace(0.9, 1.1, 3)[:, None]).sum()),
         lambda f: fxad.grad(lambda x: fxad.vmap(f, 1)(fnp.stack([x, x * 1.1], 1)).sum()),
@@ -77,7 +71,6 @@ def in_turns(f, *args, compiled=True):
         lambda f: fxad.grad(lambda x: (fxad.grad(f)(x) ** 2).sum()),
         lambda f: fxad.grad(lambda x: fxad.jvp(f, (x,), (W,))[1]),
         lambda f: lambda x: fxad.linearize(f, x)[1](W),
-        lambda f: fxad.checkpoint(fxad.grad(f)),
     ],
 )
 def test_values_and_derivatives_are_the_functions_own(f, transform):
@@ -103,18 +96,6 @@ def counted(jaxpr, name):
         for j in sub_jaxprs(eqn.params)
     )
     return inner + sum(eqn.primitive.name == name for eqn in jaxpr.eqns)
-
-
-@functools.cache
-def revolve(count, checkpoints):
-    """The least number of forward steps that equal stages take again (Griewank, Walther 2000)."""
-    if count == 1:
-        return 0
-    if checkpoints == 1:
-        return count * (count - 1) // 2
-    return min(
-        m + revolve(count - m, checkpoints - 1) + revolve(m, checkpoints) for m in range(1, count)
-    )
 
 
 @pytest.mark.parametrize("layers", [24, 60])
